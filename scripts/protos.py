@@ -31,10 +31,10 @@ def main() -> int:
         generate(GENERATED)
         return 0
     if chore == "accept":
-        return buf("build", "-o", str(ACCEPTED))
+        return buf("build", "contract", "-o", str(ACCEPTED))
     checks = {
         "lint": lambda: buf("lint"),
-        "breaking": lambda: buf("breaking", "--against", str(ACCEPTED)),
+        "breaking": lambda: buf("breaking", "contract", "--against", str(ACCEPTED)),
         "drift": drift,
     }
     chosen = checks.values() if chore == "check" else [checks[chore]]
@@ -116,7 +116,10 @@ def googleapis() -> Path:
 
 
 def run(command: list[str]) -> None:
-    subprocess.run(command, cwd=PROTOS, check=True)
+    """Run a generator; its chatter is shown only when it fails."""
+    done = subprocess.run(command, cwd=PROTOS, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
 
 
 if __name__ == "__main__":
