@@ -1,0 +1,72 @@
+# Every chore of this repository. Checks (test, lint) never write into the tree.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Make .venv from the hashed lock (skipped when nothing changed; PYTHON=... chooses the interpreter)
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## Start everything and show the main job; stays up until Ctrl-C (ARGS=--exit: leaves with 0 or 1)
+	@exec $(BIN)/pyairtable-devkit demo $(ARGS)
+
+.PHONY: up
+up: setup ## Start everything without the show; stays up until Ctrl-C
+	@exec $(BIN)/pyairtable-devkit up $(ARGS)
+
+.PHONY: test
+test: setup test-deps ## Run every check that needs no account, key or cluster (ARGS are pytest's)
+	@echo "All tests on two cores. Less: make test-fast, or make test ARGS=tests/unit/devkit"
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that take no more than a few seconds and need no browser
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser and not conformance" $(ARGS)
+
+.PHONY: test-deps
+test-deps: ## Install Chromium for the browser test, if there is none
+	@scripts/install-chromium.sh
+
+.PHONY: lint
+lint: setup ## Check style, types, layers and the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/protos.sh check
+
+.PHONY: format
+format: setup ## Rewrite the Python files in the common style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: protos
+protos: setup ## Generate the Python of the contract anew
+	scripts/protos.sh generate
+
+.PHONY: bench
+bench: setup ## Measure, print and store the figures in docs/benchmarks/
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+.PHONY: health
+health: ## Ask every running service, PostgreSQL and Redis (ARGS=-v for details, -q for failures only)
+	@scripts/health-check.sh $(ARGS)
+
+.PHONY: chat
+chat: ## Ask the running system to list the tables, through both doors
+	@scripts/test-chat.sh
+
+.PHONY: clean
+clean: ## Remove caches and the demo's data
+	rm -rf .devkit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove .venv as well
+	rm -rf .venv
