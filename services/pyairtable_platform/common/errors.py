@@ -1,19 +1,19 @@
 """The errors of the platform. Rules raise them; one place (`status.py`) maps them to gRPC and HTTP.
 
-    PyAirtableError
-    ├── NotFound              (LookupError)       NOT_FOUND            404
-    ├── InvalidInput          (ValueError)        INVALID_ARGUMENT     400   with the field
-    ├── Unauthenticated       (PermissionError)   UNAUTHENTICATED      401
-    ├── Denied                (PermissionError)   PERMISSION_DENIED    403
-    ├── FailedPrecondition                        FAILED_PRECONDITION  409
-    ├── Conflict                                  ABORTED              409
-    ├── RateLimited                               RESOURCE_EXHAUSTED   429   with the wait
-    ├── QuotaExhausted                            RESOURCE_EXHAUSTED   429   do not repeat
-    ├── Unavailable           (ConnectionError)   UNAVAILABLE          503
-    ├── DeadlineExceeded      (TimeoutError)      DEADLINE_EXCEEDED    504
-    ├── OutcomeUnknown                            UNKNOWN              502   a write may have happened
-    ├── Cancelled                                 CANCELLED            499
-    └── Internal                                  INTERNAL             500
+PyAirtableError
+├── NotFound              (LookupError)       NOT_FOUND            404
+├── InvalidInput          (ValueError)        INVALID_ARGUMENT     400   with the field
+├── Unauthenticated       (PermissionError)   UNAUTHENTICATED      401
+├── Denied                (PermissionError)   PERMISSION_DENIED    403
+├── FailedPrecondition                        FAILED_PRECONDITION  409
+├── Conflict                                  ABORTED              409
+├── RateLimited                               RESOURCE_EXHAUSTED   429   with the wait
+├── QuotaExhausted                            RESOURCE_EXHAUSTED   429   do not repeat
+├── Unavailable           (ConnectionError)   UNAVAILABLE          503
+├── DeadlineExceeded      (TimeoutError)      DEADLINE_EXCEEDED    504
+├── OutcomeUnknown                            UNKNOWN              502   a write may have happened
+├── Cancelled                                 CANCELLED            499
+└── Internal                                  INTERNAL             500
 """
 
 from __future__ import annotations

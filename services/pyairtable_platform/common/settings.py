@@ -1,0 +1,202 @@
+"""Typed settings from the environment, the same way in every service.
+
+One frozen class per process, built once by `load`; nothing else reads the environment. Names are those of
+docs/configuration.md, without a prefix.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. A service adds its own fields and overrides the ports."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, secrets_dir=None)
+
+    environment: Literal["development", "production"] = "development"
+    """`production` refuses development defaults: open access, emulators, default secrets."""
+
+    debug: bool = False
+    """Log at DEBUG whatever LOG_LEVEL says. Never changes what callers see."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe level that is logged."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Open development mode serves loopback callers only, wherever it listens."""
+
+    http_port: int = Field(default=0, ge=0, le=65535)
+    """REST, /health, /ready and /metrics. 0 takes a free port."""
+
+    grpc_port: int = Field(default=0, ge=0, le=65535)
+    """gRPC. 0 takes a free port."""
+
+    api_key: SecretStr | None = None
+    """When set, every call (health aside) must carry it as x-api-key, and calls between services do."""
+
+    enable_metrics: bool = True
+    """Serve Prometheus metrics at /metrics."""
+
+    tracing_enabled: bool = False
+    """Send spans by OTLP to OTEL_EXPORTER_OTLP_ENDPOINT."""
+
+    otel_exporter_otlp_endpoint: str = "http://127.0.0.1:4317"
+    """Where spans go (OTLP over gRPC)."""
+
+    request_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    """Deadline of a call whose caller set none."""
+
+    max_request_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """Largest request body over HTTP, largest message over gRPC."""
+
+    shutdown_delay_seconds: float = Field(default=0.2, ge=0, le=60)
+    """Between going unready and refusing calls, so that load balancers notice."""
+
+    shutdown_grace_seconds: float = Field(default=10, ge=0, le=300)
+    """How long calls in progress may take to end on shutdown."""
+
+
+class CorsSettings(BaseSettings):
+    """Browsers' access from other origins."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated origins that browsers may call from; empty is none."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+class DatabaseSettings(BaseSettings):
+    """PostgreSQL, by URL or by parts."""
+
+    database_url: SecretStr | None = None
+    """postgresql://USER:PASSWORD@HOST:PORT/DATABASE. Wins over the parts below."""
+
+    postgres_host: str = "127.0.0.1"
+    """Host, when DATABASE_URL is not set."""
+
+    postgres_port: int = Field(default=5432, ge=1, le=65535)
+    """Port, when DATABASE_URL is not set."""
+
+    postgres_db: str = "pyairtable"
+    """Database, when DATABASE_URL is not set."""
+
+    postgres_user: str = "pyairtable"
+    """User, when DATABASE_URL is not set."""
+
+    postgres_password: SecretStr = SecretStr("")
+    """Password, when DATABASE_URL is not set."""
+
+    db_pool_size: int = Field(default=10, ge=1, le=500)
+    """Connections that this process keeps to PostgreSQL."""
+
+    def database_dsn(self) -> str:
+        """The URL for SQLAlchemy with the asyncpg driver."""
+        if self.database_url is None:
+            user, password = (
+                quote(self.postgres_user, safe=""),
+                quote(self.postgres_password.get_secret_value(), safe=""),
+            )
+            host = f"{self.postgres_host}:{self.postgres_port}"
+            return f"postgresql+asyncpg://{user}:{password}@{host}/{self.postgres_db}"
+        return self.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
+
+    @field_validator("database_url")
+    @classmethod
+    def is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("postgresql://"):
+            raise ValueError("must begin with postgresql://")
+        return value
+
+
+class RedisSettings(BaseSettings):
+    """Redis or Valkey."""
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """redis:// or rediss:// URL."""
+
+    redis_password: SecretStr | None = None
+    """Password, when the URL holds none."""
+
+    redis_pool_size: int = Field(default=20, ge=1, le=1000)
+    """Connections that this process keeps at most."""
+
+    def redis_dsn(self) -> str:
+        """The URL with the password in it."""
+        url = urlsplit(self.redis_url.get_secret_value())
+        if self.redis_password is None or url.password is not None:
+            return self.redis_url.get_secret_value()
+        password = quote(self.redis_password.get_secret_value(), safe="")
+        return urlunsplit(url._replace(netloc=f"{url.username or ''}:{password}@{url.netloc.rpartition('@')[2]}"))
+
+    @field_validator("redis_url")
+    @classmethod
+    def is_redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must begin with redis:// or rediss://")
+        return value
+
+
+class PeerSettings(BaseSettings):
+    """Addresses of the other services (gRPC targets as HOST:PORT)."""
+
+    workspaces_target: str = "127.0.0.1:9006"
+    """The workspace registry."""
+
+    airtable_gateway_target: str = "127.0.0.1:9002"
+    """The gateway to Airtable."""
+
+    mcp_server_target: str = "127.0.0.1:9001"
+    """The tool server over gRPC."""
+
+    mcp_server_url: str = "http://127.0.0.1:8001/mcp"
+    """The tool server over MCP."""
+
+    llm_orchestrator_target: str = "127.0.0.1:9003"
+    """Chat."""
+
+
+def load(cls: type[S]) -> S:
+    """Read the settings; a wrong value ends the process with one sentence that names the variable."""
+    try:
+        settings = cls()
+    except ValidationError as error:
+        stop("; ".join(sentence(dict(item)) for item in error.errors(include_input=False, include_url=False)))
+    if settings.environment == "production":
+        # The identity service arrives with accounts; until then nothing could tell callers apart.
+        stop("ENVIRONMENT=production needs an identity service, and this version has none: use ENVIRONMENT=development")
+    return settings
+
+
+def sentence(error: dict[str, object]) -> str:
+    """One validation error in words, without the value: it may be a secret."""
+    location = error["loc"]
+    name = ".".join(str(part) for part in location).upper() if isinstance(location, tuple) else str(location)
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} is wrong: {text[:1].lower()}{text[1:]}"
+
+
+def stop(text: str) -> NoReturn:
+    """End the process because of its configuration (exit status 2, as for wrong arguments)."""
+    print(f"configuration: {text}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def readable_folder(path: Path) -> Path:
+    """For validators: a folder that is there."""
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
+    return path
