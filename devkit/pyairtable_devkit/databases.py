@@ -277,15 +277,11 @@ class Postgres(Database):
         except FileNotFoundError:
             return
         except PermissionError as error:
-            raise DatabaseError(
-                f"{self._pgdata} belongs to another user: remove it, or be that user"
-            ) from error
+            raise DatabaseError(f"{self._pgdata} belongs to another user: remove it, or be that user") from error
         except ValueError:  # killed while it wrote the file
             pid = 0
         if pid and str(self._pgdata) in command_line(pid):
-            raise DatabaseError(
-                f"The database in {self._pgdata} is in use by postgres (pid {pid}): stop it first"
-            )
+            raise DatabaseError(f"The database in {self._pgdata} is in use by postgres (pid {pid}): stop it first")
         pid_file.unlink()
 
     def _account(self) -> str:

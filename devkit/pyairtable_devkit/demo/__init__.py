@@ -1,0 +1,1 @@
+"""The demo: asks the running platform what its users ask, and checks every answer against Airtable's own data."""

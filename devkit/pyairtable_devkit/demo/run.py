@@ -1,0 +1,148 @@
+"""Runs the demo: brings the stack up, takes the steps, counts those that held, and says how to go on."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from rich.markup import escape
+
+from pyairtable_devkit.demo import any_base
+from pyairtable_devkit.demo.airtable import DirectAirtable
+from pyairtable_devkit.demo.platform import PlatformClient, StepFailedError
+from pyairtable_devkit.demo.questions import Question, Sources, acme_questions, require
+from pyairtable_devkit.demo.show import Show, cost_line
+from pyairtable_devkit.parts import PartFailedError
+from pyairtable_devkit.ports import PortTakenError
+from pyairtable_devkit.stack import Stack, StopRequestedError, stop_signals
+from pyairtable_devkit.topology import SERVICES, Plan, parts
+
+INTERRUPTED = 130
+TOOL_COUNT = 16
+
+
+def run(plan: Plan, show: Show, *, steps: Callable[[Plan, Show], bool] | None, stay: bool) -> int:
+    """Bring everything up, take the steps, stay up until Ctrl-C if asked to; return the exit code."""
+    held = False
+    try:
+        with stop_signals(), Stack(parts(plan), report=show.part) as stack:
+            stack.start()
+            show.quiet()
+            held = steps(plan, show) if steps else True
+            stack.check()
+            if stay:
+                addresses(plan, show)
+                stack.wait()
+    except (PartFailedError, PortTakenError) as error:
+        show.quiet()
+        show.failed(str(error))
+        return 1
+    except StopRequestedError:
+        show.quiet()
+        show.line("Stopped: no process is left behind.")
+        return 0 if held else INTERRUPTED
+    show.quiet()
+    return 0 if held else 1
+
+
+class Demo:
+    """The steps of the demo. Each says what it holds, or why it does not, and is counted."""
+
+    def __init__(self, *, write: bool, seconds: Callable[[], float]) -> None:
+        self._write = write
+        self._seconds = seconds
+        self._taken = 0
+        self._held = 0
+        self._first_answer: float | None = None
+
+    def __call__(self, plan: Plan, show: Show) -> bool:
+        """Take all steps; return whether each held."""
+        platform, airtable = PlatformClient(plan), DirectAirtable(plan.upstreams)
+        try:
+            sources = Sources(platform, airtable, plan.upstreams.base_id)
+            self._take(show, "Health of each service", partial(_health, platform, show))
+            self._take(show, "The tools", partial(_tools, platform, show))
+            for question in self._questions(plan, show, airtable):
+                self._take(show, question.title, partial(self._ask, question, sources, show))
+        finally:
+            platform.close()
+            airtable.close()
+        self._sum_up(show)
+        return self._held == self._taken
+
+    def _questions(self, plan: Plan, show: Show, airtable: DirectAirtable) -> Sequence[Question]:
+        if plan.upstreams.emulated:
+            return acme_questions()
+        if not self._write:
+            show.line("These are your real bases, so creating and updating are left out; --write includes them.")
+        mark = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return any_base.questions(airtable.tables(), write=self._write, mark=mark)
+
+    def _take(self, show: Show, title: str, step: Callable[[], str]) -> None:
+        self._taken += 1
+        show.heading(f"{self._taken}. {title}")
+        try:
+            held = step()
+        except StepFailedError as error:
+            show.failed(str(error))
+        else:
+            self._held += 1
+            show.held(held)
+
+    def _ask(self, question: Question, sources: Sources, show: Show) -> str:
+        question.prepare(sources)
+        show.line(f"[cyan]> {escape(question.text)}[/cyan]")
+        asked = time.monotonic()
+        turn = sources.platform.chat(question.text, "demo-user", show.event)
+        if self._first_answer is None:
+            self._first_answer = self._seconds()
+        show.line(f"[dim]  {escape(cost_line(turn.cost, time.monotonic() - asked))}[/dim]")
+        return question.check(turn, sources)
+
+    def _sum_up(self, show: Show) -> None:
+        show.line()
+        first = f"; first answer {self._first_answer:.1f} s after the start" if self._first_answer else ""
+        summary = f"{self._held} of {self._taken} steps held{first}"
+        (show.held if self._held == self._taken else show.failed)(summary)
+
+
+def _health(platform: PlatformClient, show: Show) -> str:
+    answers = platform.health()
+    notes: dict[str, None] = {}
+    for title, answer in answers.items():
+        checks = ", ".join(f"{name} {check.get('status')}" for name, check in answer.get("checks", {}).items())
+        show.line(f"  {title}: {answer.get('status')}{f' ({escape(checks)})' if checks else ''}")
+        notes |= dict.fromkeys(answer.get("notes", []))
+    for note in notes:
+        show.line(f"[dim]  note: {escape(note)}[/dim]")
+    sick = [title for title, answer in answers.items() if answer.get("status") != "healthy"]
+    require(not sick, f"not healthy: {', '.join(sick)}")
+    return f"{len(answers)} services are healthy"
+
+
+def _tools(platform: PlatformClient, show: Show) -> str:
+    names = [tool["name"] for tool in platform.tools()]
+    show.line(f"  {', '.join(names)}")
+    require(len(names) == TOOL_COUNT, f"there are {len(names)} tools, not {TOOL_COUNT}")
+    return f"{len(names)} tools"
+
+
+def addresses(plan: Plan, show: Show) -> None:
+    """Print what to try next, with the ports that are really in use."""
+    http = {service.name: plan.http(service.name).replace("127.0.0.1", "localhost") for service in SERVICES}
+    grpc = f"localhost:{plan.port(9002)}"
+    show.heading("Try it")
+    show.line(f"  chat in the browser   {http['api-gateway']}/")
+    show.line(f"  MCP clients           {http['mcp-server']}/mcp")
+    for command in (
+        f"curl -X POST {http['llm-orchestrator']}/chat -H 'Content-Type: application/json' "
+        """-d '{"message": "List all tables in my Airtable base", "session_id": "demo-user"}'""",
+        f"curl {http['mcp-server']}/tools",
+        f"curl {http['airtable-gateway']}/bases",
+        f"grpcurl -plaintext {grpc} list",
+        "./scripts/health-check.sh -v",
+    ):
+        show.line(f"  {escape(command)}")
+    show.line(f"  logs: {plan.log_dir}/*.log")
+    show.line()
+    show.line("Everything stays up. Ctrl-C stops it.")

@@ -1,0 +1,223 @@
+"""The demo's processes, their ports, and the environment that configures them, as tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from pyairtable_devkit.databases import PASSWORD, SUPERUSER, Postgres, Valkey
+from pyairtable_devkit.parts import DatabasePart, Part, ProcessPart, program
+from pyairtable_devkit.ports import LOOPBACK
+
+POSTGRES_PORT, VALKEY_PORT = 15432, 16379  # not the usual ones: those are often taken on people's machines
+AIRTABLE_PORT, GEMINI_PORT = 8090, 8091
+DATABASE = "pyairtable"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process of the platform: `pyairtable-platform serve NAME`."""
+
+    name: str
+    title: str
+    http_port: int
+    grpc_port: int
+    after: Sequence[str]
+
+
+SERVICES = (
+    Service("workspaces", "Workspace Service", 8006, 9006, ("migrate",)),
+    Service("airtable-gateway", "Airtable Gateway", 8002, 9002, ("migrate", "valkey")),
+    Service("mcp-server", "MCP Server", 8001, 9001, ()),
+    Service("llm-orchestrator", "LLM Orchestrator", 8003, 9003, ("migrate",)),
+    Service("api-gateway", "API Gateway", 8000, 9000, ("valkey",)),
+)
+
+
+@dataclass(frozen=True)
+class Upstreams:
+    """Airtable and Gemini as the platform is told to reach them."""
+
+    emulated: bool
+    airtable_token: str = field(repr=False)
+    airtable_url: str
+    airtable_content_url: str
+    gemini_key: str = field(repr=False)
+    gemini_url: str
+    base_id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that tells one stack from another. port_offset is added to every port."""
+
+    data_dir: Path
+    workspaces_dir: Path
+    upstreams: Upstreams
+    environment: Mapping[str, str] = field(repr=False)
+    port_offset: int = 0
+
+    @property
+    def log_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    def port(self, usual: int) -> int:
+        return usual + self.port_offset
+
+    def http(self, service: str) -> str:
+        """Return the HTTP address of a service."""
+        usual = {one.name: one.http_port for one in SERVICES}[service]
+        return f"http://{LOOPBACK}:{self.port(usual)}"
+
+
+class MissingVariableError(ValueError):
+    """A variable without which the real services cannot be used; the message names it."""
+
+
+def choose_upstreams(environment: Mapping[str, str], port_offset: int = 0) -> Upstreams:
+    """Return the real services when both credentials are set, else the emulators."""
+    token, key = environment.get("AIRTABLE_TOKEN", ""), environment.get("GEMINI_API_KEY", "")
+    if not (token and key):
+        return emulators(port_offset)
+    bases = real_bases(environment)
+    airtable = environment.get("AIRTABLE_API_URL") or "https://api.airtable.com"
+    return Upstreams(
+        emulated=False,
+        airtable_token=token,
+        airtable_url=airtable,
+        airtable_content_url=environment.get("AIRTABLE_CONTENT_URL") or "https://content.airtable.com",
+        gemini_key=key,
+        gemini_url=environment.get("GEMINI_API_URL") or "https://generativelanguage.googleapis.com",
+        base_id=bases[0],
+    )
+
+
+def real_bases(environment: Mapping[str, str]) -> list[str]:
+    """Return the base ids of AIRTABLE_BASE (comma-separated; the first is the default)."""
+    bases = [base.strip() for base in environment.get("AIRTABLE_BASE", "").split(",") if base.strip()]
+    if not bases:
+        raise MissingVariableError(
+            "AIRTABLE_TOKEN and GEMINI_API_KEY are set, so the real services would be used: set AIRTABLE_BASE to "
+            "the ids of the bases (app..., comma-separated), or unset both to use the emulators"
+        )
+    return bases
+
+
+def write_workspace(path: Path, bases: Sequence[str], *, writable: bool) -> None:
+    """Write a Workspace document over real bases, the first of them the default."""
+    access = "ReadWrite" if writable else "ReadOnly"
+    document = {
+        "apiVersion": "pyairtable.dev/v1alpha1",
+        "kind": "Workspace",
+        "metadata": {"name": "demo"},
+        "spec": {
+            "displayName": "Demo",
+            "airtable": {
+                "tokenSecretRef": {"name": "demo-airtable", "key": "token"},
+                "bases": [
+                    {"name": f"base-{number}", "baseId": base, "access": access, "default": number == 1}
+                    for number, base in enumerate(bases, 1)
+                ],
+            },
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def emulators(port_offset: int = 0) -> Upstreams:
+    """Return the emulators' addresses and their fixed, documented, plainly unreal credentials."""
+    airtable = f"http://{LOOPBACK}:{AIRTABLE_PORT + port_offset}"
+    return Upstreams(
+        emulated=True,
+        airtable_token="patEmulatorAll.everything",  # noqa: S106
+        airtable_url=airtable,
+        airtable_content_url=airtable,
+        gemini_key="emulator-gemini-key",
+        gemini_url=f"http://{LOOPBACK}:{GEMINI_PORT + port_offset}",
+        base_id="appAcmeRenovation",
+    )
+
+
+def parts(plan: Plan) -> list[Part]:
+    """Return all parts of the stack in the order of their start."""
+    return [*_emulators(plan), *_databases(plan), _migrate(plan), *_services(plan)]
+
+
+def platform_environment(plan: Plan) -> dict[str, str]:
+    """Return what every process of the platform is told; the caller's own variables fill the gaps."""
+    database = f"postgresql://{SUPERUSER}:{PASSWORD}@{LOOPBACK}:{plan.port(POSTGRES_PORT)}/{DATABASE}"
+    targets = {service.name: f"{LOOPBACK}:{plan.port(service.grpc_port)}" for service in SERVICES}
+    return {
+        **plan.environment,
+        "ENVIRONMENT": "development",
+        "HOST": LOOPBACK,
+        "DATABASE_URL": database,
+        "REDIS_URL": f"redis://{LOOPBACK}:{plan.port(VALKEY_PORT)}/0",
+        "AIRTABLE_TOKEN": plan.upstreams.airtable_token,
+        "AIRTABLE_API_URL": plan.upstreams.airtable_url,
+        "AIRTABLE_CONTENT_URL": plan.upstreams.airtable_content_url,
+        "GEMINI_API_KEY": plan.upstreams.gemini_key,
+        "GEMINI_API_URL": plan.upstreams.gemini_url,
+        "WORKSPACES_PATH": str(plan.workspaces_dir),
+        "WORKSPACES_TARGET": targets["workspaces"],
+        "AIRTABLE_GATEWAY_TARGET": targets["airtable-gateway"],
+        "MCP_SERVER_TARGET": targets["mcp-server"],
+        "MCP_SERVER_URL": f"{plan.http('mcp-server')}/mcp",
+        "LLM_ORCHESTRATOR_TARGET": targets["llm-orchestrator"],
+        "NO_PROXY": ",".join(filter(None, [plan.environment.get("NO_PROXY"), LOOPBACK, "localhost"])),
+    }
+
+
+def _emulators(plan: Plan) -> list[Part]:
+    if not plan.upstreams.emulated:
+        return []
+    ports = {"airtable": AIRTABLE_PORT, "gemini": GEMINI_PORT}
+    return [
+        ProcessPart(
+            name=f"{name}-emulator",
+            command=[program("pyairtable-devkit"), name, "--port", str(plan.port(port))],
+            log_dir=plan.log_dir,
+            env=plan.environment,
+            ready_path="/_emulator",
+            ports=(plan.port(port),),
+        )
+        for name, port in ports.items()
+    ]
+
+
+def _databases(plan: Plan) -> list[Part]:
+    return [
+        DatabasePart("postgres", Postgres, plan.port(POSTGRES_PORT), plan.data_dir / "postgres", create=DATABASE),
+        DatabasePart("valkey", Valkey, plan.port(VALKEY_PORT), plan.data_dir / "valkey"),
+    ]
+
+
+def _migrate(plan: Plan) -> Part:
+    return ProcessPart(
+        name="migrate",
+        command=[program("pyairtable-platform"), "migrate"],
+        log_dir=plan.log_dir,
+        env=platform_environment(plan),
+        after=("postgres",),
+    )
+
+
+def _services(plan: Plan) -> list[Part]:
+    environment = platform_environment(plan)
+    return [
+        ProcessPart(
+            name=service.name,
+            command=[program("pyairtable-platform"), "serve", service.name],
+            log_dir=plan.log_dir,
+            env={
+                **environment,
+                "HTTP_PORT": str(plan.port(service.http_port)),
+                "GRPC_PORT": str(plan.port(service.grpc_port)),
+            },
+            ports=(plan.port(service.http_port), plan.port(service.grpc_port)),
+            after=service.after,
+        )
+        for service in SERVICES
+    ]
