@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import filecmp
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
@@ -46,14 +48,16 @@ def generate(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         sources = sorted(str(path.relative_to(PROTOS)) for path in own_protos())
-        run(
-            [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{googleapis()}", f"--plugin={BIN}/protoc-gen-mypy"]
-            + [f"--plugin={BIN}/protoc-gen-mypy_grpc", f"--python_out={out}", f"--grpc_python_out={out}"]
-            + [f"--mypy_out={out}", f"--mypy_grpc_out={out}", *sources]
-        )
+        plugins = [f"--plugin={BIN}/protoc-gen-mypy", f"--plugin={BIN}/protoc-gen-mypy_grpc"]
+        outputs = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+        comments = [f"--descriptor_set_out={out}/set.binpb", "--include_source_info"]
+        folders = [f"-I{PROTOS}", f"-I{googleapis()}"]
+        run([sys.executable, "-m", "grpc_tools.protoc", *folders, *plugins, *outputs, *comments, *sources])
         target.mkdir(exist_ok=True)
         for name in ("pyairtable", "buf"):
             move_tree(out / name, target / name if name == "buf" else target)
+        texts = read_comments((out / "set.binpb").read_bytes())
+        (target / "comments.json").write_text(json.dumps(texts, indent=1, sort_keys=True) + "\n")
 
 
 def move_tree(source: Path, target: Path) -> None:
@@ -75,6 +79,32 @@ def renamed(text: str) -> str:
     return re.sub(r"\bpyairtable\.(\w+)\.v1\.(\w+_pb2)", r"pyairtable_protos.\1.v1.\2", text)
 
 
+def read_comments(descriptor_set: bytes) -> dict[str, str]:
+    """Comments of services, RPCs, messages, fields and enums by full name: the runtime's descriptors hold none."""
+    from google.protobuf import descriptor_pb2
+
+    found: dict[str, str] = {}
+    for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file:
+        for location in file.source_code_info.location:
+            name = path_name(file, list(location.path))
+            if name and location.leading_comments and file.package.startswith("pyairtable."):
+                lines = [line.strip() for line in location.leading_comments.strip().splitlines()]
+                found[f"{file.package}.{name}"] = " ".join(line for line in lines if not line.startswith("buf:lint"))
+    return found
+
+
+def path_name(file: Any, path: list[int]) -> str:
+    """The name that a source path of a FileDescriptorProto points at; empty for what has none."""
+    names, node = [], file
+    while path:
+        field = node.DESCRIPTOR.fields_by_number.get(path.pop(0))
+        if field is None or not field.is_repeated or not path or field.message_type is None:
+            return ""
+        node = getattr(node, field.name)[path.pop(0)]
+        names.append(node.name)
+    return ".".join(names)
+
+
 def drift() -> int:
     """Fail when the generated Python is not what the protos say."""
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +117,11 @@ def drift() -> int:
 
 def differences(fresh: Path, kept: Path) -> set[str]:
     def files(folder: Path) -> set[str]:
-        return {str(p.relative_to(folder)) for p in folder.rglob("*.py*") if p.suffix in (".py", ".pyi") and p.parent != folder}
+        return {
+            str(p.relative_to(folder))
+            for p in folder.rglob("*")
+            if p.suffix in (".py", ".pyi", ".json") and p.name != "__init__.py"
+        }
 
     both = files(fresh) & files(kept)
     changed = {name for name in both if not filecmp.cmp(fresh / name, kept / name, shallow=False)}

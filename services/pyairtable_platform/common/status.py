@@ -6,7 +6,7 @@ REST callers get the same as application/problem+json (RFC 9457).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -72,7 +72,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PyAirtableError:
         _FOREIGN.get(error.code(), errors.Internal),
     )
     message = error.details() or error.code().name
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(cast(grpc.Call, error))  # it only asks for metadata and code
     if status is None:
         return _runtime_error(error, cls, message)
     reason, retry_after, metadata, violations = None, None, {}, []
