@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import InvalidInput
+
 from . import sse
 from .routes import Binding, bindings
 from .transcoding import parse_request, to_json

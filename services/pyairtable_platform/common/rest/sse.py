@@ -15,6 +15,7 @@ import orjson
 from pyairtable_platform.common import context
 from pyairtable_platform.common.errors import PyAirtableError
 from pyairtable_platform.common.status import problem
+
 from .transcoding import to_plain
 
 KEEP_ALIVE_SECONDS = 15.0

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from pyairtable_platform.common.errors import InvalidInput
+
 from .routes import Binding
 
 MAX_JSON_DEPTH = 25

@@ -1,0 +1,66 @@
+"""PostgreSQL: the engine of a service, its schema, and driver errors as ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from .errors import Reason, Unavailable
+from .settings import DatabaseSettings
+
+CONNECT_SECONDS = 5
+ACQUIRE_SECONDS = 10
+
+
+def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
+    """The engine of a service. Its tables stand in a schema of its own, which comes first in the search path.
+
+    The caller disposes of it. Connections are tested before use, so that a restarted server costs no failed call.
+    """
+    return create_async_engine(
+        settings.database_dsn(),
+        pool_size=settings.db_pool_size,
+        max_overflow=0,
+        pool_timeout=ACQUIRE_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "server_settings": {"search_path": schema, "application_name": schema},
+        },
+    )
+
+
+async def check_database(engine: AsyncEngine) -> None:
+    """For /health: ask the database something."""
+    with database_errors():
+        async with engine.connect() as connection:
+            await connection.execute(sqlalchemy.text("SELECT 1"))
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn "cannot be reached" into Unavailable; what is wrong with a statement stays an error of ours."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, ConnectionError, OSError) as error:
+        raise unavailable() from error
+    except asyncio.TimeoutError as error:  # noqa: UP041 - asyncpg's connect time-out; the caller's own is cancelled
+        raise unavailable() from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise unavailable() from error
+        raise
+
+
+def unavailable() -> Unavailable:
+    return Unavailable(
+        "PostgreSQL cannot be reached; nothing was changed by this step, try again when it is back",
+        reason=Reason.DEPENDENCY_UNAVAILABLE,
+        dependency="postgres",
+    )

@@ -1,0 +1,203 @@
+"""The HTTP side of every service: /health, /ready, /metrics, /openapi.json and the REST routes, behind one border.
+
+The border gives every answer a request id, refuses callers that may not come in, bounds bodies, turns every error into
+problem+json and measures. It is plain ASGI, so that streams pass through it untouched.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import context, metrics, tracing
+from .access import Access
+from .context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
+from .errors import InvalidInput, NotFound, PyAirtableError, Reason
+from .health import Health
+from .interceptors import as_typed
+from .rest.handler import MethodNotAllowed, RpcRoute
+from .rest.openapi import document
+from .settings import ServiceSettings
+from .status import codes, problem
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS = frozenset({"/health", "/ready", "/metrics"})
+"""Asked by probes, which show no credential."""
+
+REQUEST_TIMEOUT_HEADER = "request-timeout"
+
+
+def build_app(
+    *, title: str, version: str, settings: ServiceSettings, health: Health, routes: Sequence[BaseRoute]
+) -> ASGIApp:
+    """The HTTP app of a service."""
+    app = FastAPI(title=title, version=version, openapi_url=None, docs_url=None, redoc_url=None)
+    described = orjson.dumps(document(title, version, [route for route in routes if isinstance(route, RpcRoute)]))
+
+    @app.get("/health")
+    async def get_health() -> Response:
+        report = await health.report()
+        return json_response(report, 503 if report["status"] == "unhealthy" else 200)
+
+    @app.get("/ready")
+    async def get_ready() -> Response:
+        return json_response(
+            {"ready": health.serving, "waiting_for": health.waiting_for}, 200 if health.serving else 503
+        )
+
+    @app.get("/openapi.json")
+    async def get_openapi() -> Response:
+        return Response(described, media_type="application/json")
+
+    if settings.enable_metrics:
+
+        @app.get("/metrics")
+        async def get_metrics() -> Response:
+            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    app.router.routes.extend(routes)
+    app.router.redirect_slashes = False
+    app.add_exception_handler(Exception, answer_error)
+    app.add_exception_handler(PyAirtableError, answer_error)
+    app.add_exception_handler(HTTPException, answer_error)
+    app.add_exception_handler(MethodNotAllowed, answer_error)
+    return Border(app, settings)
+
+
+class Border:
+    """What happens to every HTTP request before and after a route."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._access = Access(settings)
+        self._max_bytes = settings.max_request_bytes
+        self._timeout = settings.request_timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        call = CallContext(request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)))
+        answer = Answer(send, call.request_id)
+        started = time.perf_counter()
+        with context.entered(call), tracing.server_span(f"{scope['method']} {scope['path']}", headers):
+            try:
+                if scope["path"] not in OPEN_PATHS:
+                    self._access.check(scope["client"][0] if scope.get("client") else "", headers.get(API_KEY_HEADER))
+                deadline = time.monotonic() + self._seconds(headers)
+                bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes)
+                with context.entered(CallContext(call.request_id, call.workspace, deadline)):
+                    await self._app(scope, bounded, answer)
+            except Exception as error:
+                if answer.started:
+                    raise  # the body is on its way: only a broken connection still tells the caller
+                await error_response(error, call)(scope, receive, answer)
+            finally:
+                elapsed = time.perf_counter() - started
+                route = scope.get("route_name") or getattr(scope.get("route"), "path", "unknown")
+                metrics.HTTP_REQUESTS.labels(scope["method"], route, str(answer.status)).observe(elapsed)
+
+    def _seconds(self, headers: dict[str, str]) -> float:
+        """How long this request may take: ours, unless the caller asks for something else."""
+        wanted = headers.get(REQUEST_TIMEOUT_HEADER)
+        if wanted is None:
+            return self._timeout
+        with suppress(ValueError):
+            if 0 < float(wanted) <= 3600:
+                return float(wanted)
+        raise InvalidInput.at("Request-Timeout", "must be seconds, more than 0 and at most 3600")
+
+
+class Answer:
+    """Sends an answer with its request id and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status = 500
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER.encode(), self._request_id.encode())]
+        await self._send(message)
+
+
+class BoundedBody:
+    """Receives a body and stops it at a limit, whatever its headers promised."""
+
+    def __init__(self, receive: Receive, content_length: str | None, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._left = limit
+        if content_length and content_length.isdecimal() and int(content_length) > limit:
+            raise self._too_large()
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise self._too_large()
+        return message
+
+    def _too_large(self) -> InvalidInput:
+        text = f"the body is larger than {self._limit} bytes: send less at a time"
+        return InvalidInput(text, reason=Reason.TOO_LARGE, limit=str(self._limit))
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """FastAPI's hook: errors of routes, unknown addresses and wrong verbs."""
+    return error_response(error, context.current())
+
+
+def error_response(error: Exception, call: CallContext) -> Response:
+    """Any error as problem+json."""
+    headers: dict[str, str] = {}
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allowed
+        return problem_response(
+            problem(NotFound("this address does not take that method"), call.request_id), 405, headers
+        )
+    if isinstance(error, HTTPException):
+        return http_exception_response(error, call)
+    typed = as_typed(error, call)
+    metrics.ERRORS.labels(str(typed.reason)).inc()
+    if typed.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(typed.retry_after)))
+    return problem_response(problem(typed, call.request_id), codes(typed)[1], headers)
+
+
+def http_exception_response(error: HTTPException, call: CallContext) -> Response:
+    """What the framework refuses: an unknown address, a wrong verb, a body it cannot read."""
+    texts = {404: "there is nothing at this address: /openapi.json lists what there is", 405: "wrong method here"}
+    body = problem(NotFound(texts.get(error.status_code, str(error.detail))), call.request_id)
+    if error.status_code not in (404, 405):
+        body = problem(InvalidInput(str(error.detail)), call.request_id)
+    return problem_response(body, error.status_code, dict(error.headers or {}))
+
+
+def problem_response(body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    """Problem details (RFC 9457); never cached."""
+    body["status"] = status
+    headers = {"cache-control": "no-store", **headers}
+    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+
+
+def json_response(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, {"cache-control": "no-store"}, media_type="application/json")
