@@ -1,0 +1,187 @@
+"""The model: Google's Gemini through its own SDK, one attempt at a time, streaming.
+
+What comes back is kept as the JSON of its parts: text pieces are joined, everything else (calls, thought signatures,
+kinds that we do not know) stays as it came. Google AI docs, "Thought signatures": a part with a signature must go back
+unchanged and must not be merged with another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import httpx2
+import orjson
+from google import genai
+from google.genai import errors, types
+
+from pyairtable_platform.common.errors import FailedPrecondition, Reason, Unavailable
+
+from .gemini_errors import from_api_error, refused
+from .ports import Chunk, Content, FunctionCall, ModelRequest, Reply, Thinking, Tool, Usage
+
+_FINISH_UNKNOWN = "FINISH_REASON_UNSPECIFIED"
+
+
+class Gemini:
+    """Gemini by API key. `api_url` empty is Google's; who opens it closes it."""
+
+    def __init__(self, api_key: str, *, api_url: str = "", max_output_tokens: int) -> None:
+        # Ours, because the SDK takes whatever HTTP library it happens to find installed: faults then have other classes.
+        self._http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
+        options = types.HttpOptions(base_url=api_url or None, httpx_async_client=self._http)
+        self._client = genai.Client(vertexai=False, api_key=api_key, http_options=options).aio
+        self._max_output_tokens = max_output_tokens
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+        await self._http.aclose()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk | Reply]:
+        """Ask once; see ports.Model."""
+        reply = _Collected()
+        try:
+            stream = await self._client.models.generate_content_stream(
+                model=request.model,
+                contents=[_to_sdk(content) for content in request.contents],
+                config=_config(request, self._max_output_tokens),
+            )
+            async for response in stream:
+                yield Chunk(reply.add(response), reply.usage)
+                reply.raise_if_blocked()
+        except errors.APIError as error:
+            raise from_api_error(error, request.model) from error
+        except (httpx2.TransportError, httpx2.StreamError, json.JSONDecodeError) as error:
+            raise _broken(error) from error
+        if not reply.finish_reason:
+            raise _broken(None)
+        yield reply.whole()
+
+
+class MissingKey:
+    """Stands in for the model while there is no key."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk | Reply]:
+        """Fails with CREDENTIAL_MISSING."""
+        raise missing_key()
+        yield Chunk()  # makes this an async generator
+
+
+def missing_key() -> FailedPrecondition:
+    """What callers are told while there is no key."""
+    return FailedPrecondition(
+        "chat has no key for the model: set GEMINI_API_KEY",
+        reason=Reason.CREDENTIAL_MISSING,
+        credential="GEMINI_API_KEY",
+    )
+
+
+class _Collected:
+    """An answer as its chunks come in."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self._blocked = ""
+        self._parts: list[dict[str, Any]] = []
+
+    def add(self, response: types.GenerateContentResponse) -> str:
+        """Take a chunk in and return the text for the user in it."""
+        if response.usage_metadata is not None:
+            self.usage = _usage(response.usage_metadata)
+        if response.prompt_feedback is not None and response.prompt_feedback.block_reason is not None:
+            self._blocked = response.prompt_feedback.block_reason.value
+        if not response.candidates:
+            return ""
+        candidate = response.candidates[0]
+        if candidate.finish_reason is not None and candidate.finish_reason.value != _FINISH_UNKNOWN:
+            self.finish_reason = candidate.finish_reason.value
+        parts = (candidate.content.parts if candidate.content else None) or []
+        for part in parts:
+            self._append(part.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return "".join(part.text or "" for part in parts if not part.thought)
+
+    def raise_if_blocked(self) -> None:
+        """Raise when the provider did not even let the model see the prompt."""
+        if self._blocked:
+            raise refused(self._blocked)
+
+    def whole(self) -> Reply:
+        """The answer, when all has come."""
+        return Reply(
+            content={"role": "model", "parts": self._parts},
+            text=_text(self._parts, thoughts=False),
+            thoughts=_text(self._parts, thoughts=True),
+            calls=[_call(part["functionCall"]) for part in self._parts if "functionCall" in part],
+            finish_reason=self.finish_reason,
+            usage=self.usage or Usage(),
+        )
+
+    def _append(self, part: dict[str, Any]) -> None:
+        last = self._parts[-1] if self._parts else {}
+        if _plain(part) and _plain(last) and part.get("thought") == last.get("thought"):
+            last["text"] += part["text"]
+        elif part:
+            self._parts.append(part)
+
+
+def _plain(part: dict[str, Any]) -> bool:
+    return "text" in part and part.keys() <= {"text", "thought"}
+
+
+def _text(parts: Iterable[dict[str, Any]], *, thoughts: bool) -> str:
+    return "".join(part.get("text", "") for part in parts if bool(part.get("thought")) is thoughts)
+
+
+def _call(raw: dict[str, Any]) -> FunctionCall:
+    return FunctionCall(raw.get("name", ""), raw.get("args") or {}, raw.get("id", ""))
+
+
+def _to_sdk(content: Content) -> types.Content:
+    return types.Content.model_validate_json(orjson.dumps(content))  # as JSON: signatures are base64 there
+
+
+def _config(request: ModelRequest, max_output_tokens: int) -> types.GenerateContentConfig:
+    return types.GenerateContentConfig(
+        system_instruction=request.system,
+        max_output_tokens=max_output_tokens,
+        tools=[types.Tool(function_declarations=[_declaration(tool) for tool in request.tools])]
+        if request.tools
+        else None,
+        thinking_config=_thinking(request.thinking),
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        http_options=types.HttpOptions(timeout=round(request.timeout * 1000)),
+    )
+
+
+def _declaration(tool: Tool) -> types.FunctionDeclaration:
+    return types.FunctionDeclaration(
+        name=tool.name, description=tool.description, parameters_json_schema=dict(tool.input_schema)
+    )
+
+
+def _thinking(thinking: Thinking) -> types.ThinkingConfig:
+    level = types.ThinkingLevel(thinking.level.upper()) if thinking.level else None
+    thinks = thinking.budget != 0
+    return types.ThinkingConfig(include_thoughts=thinks or None, thinking_budget=thinking.budget, thinking_level=level)
+
+
+def _usage(counted: types.GenerateContentResponseUsageMetadata) -> Usage:
+    prompt = (counted.prompt_token_count or 0) + (counted.tool_use_prompt_token_count or 0)
+    output, thinking = counted.candidates_token_count or 0, counted.thoughts_token_count or 0
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=output,
+        thinking_tokens=thinking,
+        cached_tokens=counted.cached_content_token_count or 0,
+        total_tokens=counted.total_token_count or prompt + output + thinking,
+    )
+
+
+def _broken(error: Exception | None) -> Unavailable:
+    what = "cannot be reached" if isinstance(error, httpx2.ConnectError) else "broke off its answer"
+    if isinstance(error, httpx2.TimeoutException):
+        what = "did not answer in time"
+    return Unavailable(f"the model {what}: try again", reason=Reason.MODEL_UNAVAILABLE)
