@@ -1,0 +1,1 @@
+"""The workspace registry: what tenants there are, told to the data plane as it changes."""
