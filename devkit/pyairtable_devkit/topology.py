@@ -71,8 +71,20 @@ class Plan:
         return f"http://{LOOPBACK}:{self.port(usual)}"
 
 
-class MissingVariableError(ValueError):
-    """A variable without which the real services cannot be used; the message names it."""
+class PlanError(ValueError):
+    """What was asked for cannot be started; the message says what is missing."""
+
+
+def make_plan(data: Path, workspaces: Path, port_offset: int, environment: Mapping[str, str], *, write: bool) -> Plan:
+    """Return the plan of a stack; over real bases it writes their Workspace document below data."""
+    upstreams = choose_upstreams(environment, port_offset)
+    folder = workspaces.resolve()
+    if not upstreams.emulated:
+        folder = data.resolve() / "workspaces"
+        write_workspace(folder / "demo.yaml", real_bases(environment), writable=write)
+    if not folder.is_dir():
+        raise PlanError(f"There is no folder {folder}: run this in the repository, or name one with --workspaces")
+    return Plan(data.resolve(), folder, upstreams, environment, port_offset)
 
 
 def choose_upstreams(environment: Mapping[str, str], port_offset: int = 0) -> Upstreams:
@@ -97,7 +109,7 @@ def real_bases(environment: Mapping[str, str]) -> list[str]:
     """Return the base ids of AIRTABLE_BASE (comma-separated; the first is the default)."""
     bases = [base.strip() for base in environment.get("AIRTABLE_BASE", "").split(",") if base.strip()]
     if not bases:
-        raise MissingVariableError(
+        raise PlanError(
             "AIRTABLE_TOKEN and GEMINI_API_KEY are set, so the real services would be used: set AIRTABLE_BASE to "
             "the ids of the bases (app..., comma-separated), or unset both to use the emulators"
         )

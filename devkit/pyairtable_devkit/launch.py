@@ -1,0 +1,76 @@
+"""What the commands do that start something and stay: the demo, the stack without it, one database."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+from rich.console import Console
+
+from pyairtable_devkit import topology
+from pyairtable_devkit.databases import Database, DatabaseError
+from pyairtable_devkit.demo.run import Demo, run
+from pyairtable_devkit.demo.show import Show
+from pyairtable_devkit.ports import PortTakenError
+from pyairtable_devkit.stack import StopRequestedError, stop_signals
+from pyairtable_devkit.topology import Plan, PlanError
+
+
+def demo(
+    data: Path,
+    workspaces: Path,
+    port_offset: int,
+    environment: Mapping[str, str],
+    *,
+    stay: bool,
+    write: bool,
+) -> int:
+    """Start everything and take the demo's steps; return the exit code."""
+    began = float(psutil.Process().create_time())
+    show = Show(Console())
+    try:
+        plan = topology.make_plan(data, workspaces, port_offset, environment, write=write)
+    except PlanError as error:
+        show.failed(str(error))
+        return 1
+    introduce(plan, show)
+    return run(plan, show, steps=Demo(write=write, seconds=lambda: time.time() - began), stay=stay)
+
+
+def up(data: Path, workspaces: Path, port_offset: int, environment: Mapping[str, str]) -> int:
+    """Start everything and stay; return the exit code."""
+    show = Show(Console())
+    try:
+        plan = topology.make_plan(data, workspaces, port_offset, environment, write=True)
+    except PlanError as error:
+        show.failed(str(error))
+        return 1
+    introduce(plan, show)
+    return run(plan, show, steps=None, stay=True)
+
+
+def database(kind: type[Database], data: Path, port: int) -> int:
+    """Run one database until a stop signal, or until it ends; return the exit code."""
+    show = Show(Console())
+    try:
+        with stop_signals(), kind.start(data, port) as server:
+            show.line(server.url)
+            while server.is_running():
+                time.sleep(0.5)
+            show.failed(f"{server.name} has ended; its log is {server.log_path}")
+    except StopRequestedError:
+        return 0
+    except (DatabaseError, PortTakenError) as error:
+        show.failed(str(error))
+    return 1
+
+
+def introduce(plan: Plan, show: Show) -> None:
+    """Say whether Airtable and Gemini are real."""
+    if not plan.upstreams.emulated:
+        show.line("Airtable and Gemini are the real services (AIRTABLE_TOKEN and GEMINI_API_KEY are set).")
+        return
+    show.line("[yellow]Airtable and Gemini are EMULATORS here: local, with made-up data, and without a model.[/yellow]")
+    for name in ("AIRTABLE_TOKEN", "GEMINI_API_KEY"):
+        if plan.environment.get(name):
+            show.line(f"{name} is set but not used: the real services need both AIRTABLE_TOKEN and GEMINI_API_KEY.")
