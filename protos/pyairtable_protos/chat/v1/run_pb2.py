@@ -26,15 +26,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpyairtable/chat/v1/run.proto\x12\x12pyairtable.chat.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x02\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.pyairtable.chat.v1.RunState\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08response\x18\x06 \x01(\t\x12\x12\n\ntools_used\x18\x07 \x03(\t\x12/\n\tcost_info\x18\x08 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunError\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x08RunError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb9\x01\n\x08\x43ostInfo\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x17\n\x0fthinking_tokens\x18\x04 \x01(\x05\x12\x15\n\rcached_tokens\x18\x05 \x01(\x05\x12\x14\n\x0ctotal_tokens\x18\x06 \x01(\x05\x12\x13\n\x0bmodel_calls\x18\x07 \x01(\x05\x12\x16\n\x0etotal_cost_usd\x18\x08 \x01(\t\"\xee\x03\n\x08RunEvent\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x07started\x18\n \x01(\x0b\x32\x1e.pyairtable.chat.v1.RunStartedH\x00\x12+\n\x04text\x18\x0b \x01(\x0b\x32\x1b.pyairtable.chat.v1.RunTextH\x00\x12:\n\x0ctool_started\x18\x0c \x01(\x0b\x32\".pyairtable.chat.v1.RunToolStartedH\x00\x12\x36\n\ntool_ended\x18\r \x01(\x0b\x32 .pyairtable.chat.v1.RunToolEndedH\x00\x12,\n\x04\x63ost\x18\x0e \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfoH\x00\x12+\n\x04\x64one\x18\x0f \x01(\x0b\x32\x1b.pyairtable.chat.v1.RunDoneH\x00\x12.\n\x06\x66\x61iled\x18\x10 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunErrorH\x00\x12\x35\n\tcancelled\x18\x11 \x01(\x0b\x32 .pyairtable.chat.v1.RunCancelledH\x00\x42\x06\n\x04kind\"/\n\nRunStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\x17\n\x07RunText\x12\x0c\n\x04text\x18\x01 \x01(\t\"[\n\x0eRunToolStarted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"t\n\x0cRunToolEnded\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0f\n\x07summary\x18\x05 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x05\"z\n\x07RunDone\x12\x10\n\x08response\x18\x01 \x01(\t\x12\x12\n\ntools_used\x18\x02 \x03(\t\x12/\n\tcost_info\x18\x03 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12\x18\n\x10thinking_process\x18\x04 \x01(\t\" \n\x0cRunCancelled\x12\x10\n\x08response\x18\x01 \x01(\t*\x84\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x02\x12\x14\n\x10RUN_STATE_FAILED\x10\x03\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpyairtable/chat/v1/run.proto\x12\x12pyairtable.chat.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x02\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.pyairtable.chat.v1.RunState\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08response\x18\x06 \x01(\t\x12\x12\n\ntools_used\x18\x07 \x03(\t\x12/\n\tcost_info\x18\x08 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunError\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x08RunError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb9\x01\n\x08\x43ostInfo\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x17\n\x0fthinking_tokens\x18\x04 \x01(\x05\x12\x15\n\rcached_tokens\x18\x05 \x01(\x05\x12\x14\n\x0ctotal_tokens\x18\x06 \x01(\x05\x12\x13\n\x0bmodel_calls\x18\x07 \x01(\x05\x12\x16\n\x0etotal_cost_usd\x18\x08 \x01(\t\"\xa1\x04\n\x08RunEvent\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x07started\x18\n \x01(\x0b\x32\x1e.pyairtable.chat.v1.RunStartedH\x00\x12+\n\x04text\x18\x0b \x01(\x0b\x32\x1b.pyairtable.chat.v1.RunTextH\x00\x12:\n\x0ctool_started\x18\x0c \x01(\x0b\x32\".pyairtable.chat.v1.RunToolStartedH\x00\x12\x36\n\ntool_ended\x18\r \x01(\x0b\x32 .pyairtable.chat.v1.RunToolEndedH\x00\x12,\n\x04\x63ost\x18\x0e \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfoH\x00\x12+\n\x04\x64one\x18\x0f \x01(\x0b\x32\x1b.pyairtable.chat.v1.RunDoneH\x00\x12.\n\x06\x66\x61iled\x18\x10 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunErrorH\x00\x12\x35\n\tcancelled\x18\x11 \x01(\x0b\x32 .pyairtable.chat.v1.RunCancelledH\x00\x12\x31\n\x07rewound\x18\x12 \x01(\x0b\x32\x1e.pyairtable.chat.v1.RunRewoundH\x00\x42\x06\n\x04kind\"/\n\nRunStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\x17\n\x07RunText\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x1e\n\nRunRewound\x12\x10\n\x08response\x18\x01 \x01(\t\"[\n\x0eRunToolStarted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"t\n\x0cRunToolEnded\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0f\n\x07summary\x18\x05 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x05\"z\n\x07RunDone\x12\x10\n\x08response\x18\x01 \x01(\t\x12\x12\n\ntools_used\x18\x02 \x03(\t\x12/\n\tcost_info\x18\x03 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12\x18\n\x10thinking_process\x18\x04 \x01(\t\" \n\x0cRunCancelled\x12\x10\n\x08response\x18\x01 \x01(\t*\x84\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x02\x12\x14\n\x10RUN_STATE_FAILED\x10\x03\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pyairtable_protos.chat.v1.run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1636
-  _globals['_RUNSTATE']._serialized_end=1768
+  _globals['_RUNSTATE']._serialized_start=1719
+  _globals['_RUNSTATE']._serialized_end=1851
   _globals['_RUN']._serialized_start=116
   _globals['_RUN']._serialized_end=460
   _globals['_RUNERROR']._serialized_start=462
@@ -42,17 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COSTINFO']._serialized_start=508
   _globals['_COSTINFO']._serialized_end=693
   _globals['_RUNEVENT']._serialized_start=696
-  _globals['_RUNEVENT']._serialized_end=1190
-  _globals['_RUNSTARTED']._serialized_start=1192
-  _globals['_RUNSTARTED']._serialized_end=1239
-  _globals['_RUNTEXT']._serialized_start=1241
-  _globals['_RUNTEXT']._serialized_end=1264
-  _globals['_RUNTOOLSTARTED']._serialized_start=1266
-  _globals['_RUNTOOLSTARTED']._serialized_end=1357
-  _globals['_RUNTOOLENDED']._serialized_start=1359
-  _globals['_RUNTOOLENDED']._serialized_end=1475
-  _globals['_RUNDONE']._serialized_start=1477
-  _globals['_RUNDONE']._serialized_end=1599
-  _globals['_RUNCANCELLED']._serialized_start=1601
-  _globals['_RUNCANCELLED']._serialized_end=1633
+  _globals['_RUNEVENT']._serialized_end=1241
+  _globals['_RUNSTARTED']._serialized_start=1243
+  _globals['_RUNSTARTED']._serialized_end=1290
+  _globals['_RUNTEXT']._serialized_start=1292
+  _globals['_RUNTEXT']._serialized_end=1315
+  _globals['_RUNREWOUND']._serialized_start=1317
+  _globals['_RUNREWOUND']._serialized_end=1347
+  _globals['_RUNTOOLSTARTED']._serialized_start=1349
+  _globals['_RUNTOOLSTARTED']._serialized_end=1440
+  _globals['_RUNTOOLENDED']._serialized_start=1442
+  _globals['_RUNTOOLENDED']._serialized_end=1558
+  _globals['_RUNDONE']._serialized_start=1560
+  _globals['_RUNDONE']._serialized_end=1682
+  _globals['_RUNCANCELLED']._serialized_start=1684
+  _globals['_RUNCANCELLED']._serialized_end=1716
 # @@protoc_insertion_point(module_scope)

@@ -218,6 +218,7 @@ class RunEvent(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
+    REWOUND_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Position in the log of the run."""
     run_id: _builtins.str
@@ -258,6 +259,10 @@ class RunEvent(_message.Message):
     def cancelled(self) -> Global___RunCancelled:
         """The end: stopped by somebody."""
 
+    @_builtins.property
+    def rewound(self) -> Global___RunRewound:
+        """Pieces of text are taken back: a call to the model broke off and begins again."""
+
     def __init__(
         self,
         *,
@@ -272,12 +277,13 @@ class RunEvent(_message.Message):
         done: Global___RunDone | None = ...,
         failed: Global___RunError | None = ...,
         cancelled: Global___RunCancelled | None = ...,
+        rewound: Global___RunRewound | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "cost", b"cost", "done", b"done", "failed", b"failed", "kind", b"kind", "started", b"started", "text", b"text", "time", b"time", "tool_ended", b"tool_ended", "tool_started", b"tool_started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "cost", b"cost", "done", b"done", "failed", b"failed", "kind", b"kind", "rewound", b"rewound", "started", b"started", "text", b"text", "time", b"time", "tool_ended", b"tool_ended", "tool_started", b"tool_started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "cost", b"cost", "done", b"done", "failed", b"failed", "id", b"id", "kind", b"kind", "run_id", b"run_id", "started", b"started", "text", b"text", "time", b"time", "tool_ended", b"tool_ended", "tool_started", b"tool_started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "cost", b"cost", "done", b"done", "failed", b"failed", "id", b"id", "kind", b"kind", "rewound", b"rewound", "run_id", b"run_id", "started", b"started", "text", b"text", "time", b"time", "tool_ended", b"tool_ended", "tool_started", b"tool_started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["started", "text", "tool_started", "tool_ended", "cost", "done", "failed", "cancelled"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["started", "text", "tool_started", "tool_ended", "cost", "done", "failed", "cancelled", "rewound"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -330,6 +336,28 @@ class RunText(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunText: _TypeAlias = RunText  # noqa: Y015
+
+@_typing.final
+class RunRewound(_message.Message):
+    """Forget the pieces of text until here: the answer so far is this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    response: _builtins.str
+    """The answer so far; the pieces that follow are appended to it."""
+    def __init__(
+        self,
+        *,
+        response: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRewound: _TypeAlias = RunRewound  # noqa: Y015
 
 @_typing.final
 class RunToolStarted(_message.Message):
