@@ -1,0 +1,108 @@
+"""What every HTTP request to the door meets first. Plain ASGI, so that streams pass through untouched.
+
+headers on the answer -> CORS -> framing, host and origin -> limit of the caller -> the routes; any error on the way
+becomes problem+json, with the same headers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pyairtable_platform.common import context
+from pyairtable_platform.common.context import API_KEY_HEADER
+from pyairtable_platform.common.errors import InvalidInput
+from pyairtable_platform.common.http import OPEN_PATHS, error_response
+
+from .browsers import Cors, check_host, check_origin
+from .callers import Callers
+from .headers import with_headers
+from .rate_limit import RateLimiter
+from .settings import Settings
+
+_EXTRA = "door.headers"  # in the scope: headers that the answer will carry
+LIMITED_PREFIX = "/api/"
+
+
+class Edge:
+    """Guards an ASGI app."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, limiter: RateLimiter, callers: Callers) -> None:
+        self._app = app
+        self._settings = settings
+        self._limiter = limiter
+        self._callers = callers
+        self._cors = Cors(self._guarded, settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        peer = scope["client"][0] if scope.get("client") else ""
+        extra: dict[str, str] = {}
+        known = {"client": (self._callers.address(peer, headers.get("x-forwarded-for", "")), 0), _EXTRA: extra}
+        if self._callers.trusts(peer) and headers.get("x-forwarded-proto") in ("http", "https"):
+            known["scheme"] = headers["x-forwarded-proto"]
+        scope = {**scope, **known}
+        secure = self._settings.https_enabled or scope["scheme"] == "https"
+        await self._cors(scope, receive, with_headers(send, extra, secure=secure))
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._check(scope)
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if started:
+                raise  # the body is on its way: only a broken connection still tells the caller
+            await error_response(error, context.current())(scope, receive, send)
+
+    async def _check(self, scope: Scope) -> None:
+        """Raise for a request that does not get in, and count it for its caller."""
+        headers = Headers(scope=scope)
+        check_framing(headers)
+        if self._settings.environment == "development":
+            check_host(headers, scope["http_version"])
+        check_origin(headers, self._settings.cors_origins)
+        if not scope["path"].startswith(LIMITED_PREFIX):
+            return
+        caller = self._callers.name(scope["client"][0], headers.get(API_KEY_HEADER))
+        verdict = await self._limiter.take(caller)
+        if verdict is not None:
+            scope[_EXTRA].update(verdict.headers())
+            verdict.raise_if_refused()
+
+
+def check_framing(headers: Headers) -> None:
+    """Raise InvalidInput when two parsers could disagree on where the request ends (request smuggling)."""
+    lengths = headers.getlist("content-length")
+    if lengths and "transfer-encoding" in headers:
+        raise InvalidInput.at("Content-Length", "must not be given together with Transfer-Encoding")
+    if len(lengths) > 1:
+        raise InvalidInput.at("Content-Length", "is given twice")
+    if len(headers.getlist("host")) > 1:
+        raise InvalidInput.at("Host", "is given twice")
+
+
+class EdgeRoute(BaseRoute):
+    """Serves through the edge every address that the kit does not serve itself."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        kits_own = scope["path"] in OPEN_PATHS or scope["path"] == "/openapi.json"
+        return (Match.NONE if scope["type"] != "http" or kits_own else Match.FULL), {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)

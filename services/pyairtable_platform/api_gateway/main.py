@@ -1,0 +1,61 @@
+"""Wires the door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from starlette.routing import Router
+
+from pyairtable_platform.common.errors import PyAirtableError, Unavailable
+from pyairtable_platform.common.rest.handler import rest_routes
+from pyairtable_platform.common.server import Service
+from pyairtable_platform.common.valkey import check_valkey, open_valkey
+
+from .callers import Callers
+from .edge import Edge, EdgeRoute
+from .pages import page_routes
+from .passthrough import PassThrough
+from .rate_limit import LocalWindow, RateLimiter
+from .reflection import reflection_v1
+from .settings import Settings
+from .system_health import system_health_route
+from .upstreams import open_upstreams
+from .valkey_window import ValkeyWindow
+
+__all__ = ["Settings", "build"]
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Service]:
+    """The door with its channels to the services behind and to Valkey."""
+    valkey = open_valkey(settings)
+    try:
+        async with open_upstreams(settings) as upstreams:
+            limiter = RateLimiter(settings.rate_limit_rpm, ValkeyWindow(valkey), LocalWindow())
+            callers = Callers(settings.api_key, settings.trusted_proxies)
+            contract = rest_routes([(each.descriptor, each.channel) for each in upstreams], prefix="/api")
+            routes = [system_health_route(upstreams, settings), *contract, *page_routes()]
+            edge = Edge(Router(routes, redirect_slashes=False), settings, limiter, callers)
+            names = [str(upstream.descriptor.full_name) for upstream in upstreams]
+            yield Service(
+                name="api-gateway",
+                title="API Gateway",
+                servicers=[],
+                optional_checks={"redis": lambda: check_limits(valkey)},
+                routes=[EdgeRoute(edge), *contract],
+                generic_handlers=[PassThrough(upstreams, limiter, callers), reflection_v1(names)],
+                reflected=names,
+            )
+    finally:
+        await valkey.aclose()
+
+
+async def check_limits(valkey: Redis) -> None:
+    """For /health: whether replicas share the rate limits."""
+    try:
+        await check_valkey(valkey)
+    except PyAirtableError as error:
+        text = f"{error.message}: rate limits are counted by each replica for itself"
+        raise Unavailable(text, dependency="redis") from error

@@ -1,0 +1,33 @@
+"""The web chat: files of this package, served as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FILES = Path(__file__).parent / "static"
+# Always asked for again, by ETag: after an upgrade nobody runs half of the old page with half of the new one.
+_CACHE = {"cache-control": "no-cache"}
+
+
+class PageFiles(StaticFiles):
+    """The page's files, asked for again on every visit."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_CACHE)
+        return response
+
+
+async def chat_page(_: Request) -> Response:
+    return FileResponse(FILES / "index.html", headers=_CACHE)
+
+
+def page_routes() -> list[BaseRoute]:
+    """`/` and its files under `/static`."""
+    return [Route("/", chat_page), Mount("/static", PageFiles(directory=FILES))]

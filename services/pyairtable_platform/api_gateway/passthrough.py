@@ -1,0 +1,113 @@
+"""gRPC pass-through: a call for any service of the contract goes on to the process that serves it.
+
+Metadata, deadline, status with details and cancellation pass in both directions. Requests are read here, because the
+kit checks them by the contract's rules; answers go by as the bytes that came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+
+from pyairtable_platform.common import context
+from pyairtable_platform.common.access import grpc_peer_address
+from pyairtable_platform.common.context import API_KEY_HEADER, REQUEST_ID_HEADER
+from pyairtable_platform.common.errors import Unavailable
+
+from .callers import Callers
+from .rate_limit import RateLimiter
+from .upstreams import Upstream
+
+Call = grpc.aio.ServicerContext[Any, Any]
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+STATUS_DETAILS = "grpc-status-details-bin"
+_HOP_BY_HOP = frozenset({REQUEST_ID_HEADER, "user-agent", "x-forwarded-for", "x-forwarded-proto"})
+
+
+class PassThrough(grpc.GenericRpcHandler):
+    """Serves every method of the upstreams' services by forwarding it."""
+
+    def __init__(self, upstreams: Iterable[Upstream], limiter: RateLimiter, callers: Callers) -> None:
+        self._limiter = limiter
+        self._callers = callers
+        self._handlers = {
+            method_path(method): self._handler(method, upstream)
+            for upstream in upstreams
+            for method in upstream.descriptor.methods
+        }
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """gRPC's hook: the handler of a method, None for an unknown one (UNIMPLEMENTED)."""
+        return self._handlers.get(str(details.method))
+
+    def _handler(self, method: MethodDescriptor, upstream: Upstream) -> grpc.RpcMethodHandler[Any, Any]:
+        channel, request = upstream.channel.channel, message_factory.GetMessageClass(method.input_type)
+        make = channel.unary_stream if method.server_streaming else channel.unary_unary
+        rpc: Any = make(method_path(method), request_serializer=request.SerializeToString)
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(rpc, upstream), request.FromString)
+        return grpc.unary_unary_rpc_method_handler(self._unary(rpc, upstream), request.FromString)
+
+    def _unary(self, rpc: Any, upstream: Upstream) -> Callable[[Any, Call], Any]:
+        async def serve(request: Any, call: Call) -> Any:
+            async with self._forwarded(rpc, request, call, upstream) as forwarded:
+                return await forwarded
+
+        return serve
+
+    def _stream(self, rpc: Any, upstream: Upstream) -> Callable[[Any, Call], AsyncIterator[Any]]:
+        async def serve(request: Any, call: Call) -> AsyncIterator[Any]:
+            async with self._forwarded(rpc, request, call, upstream) as forwarded:
+                async for message in forwarded:
+                    yield message
+
+        return serve
+
+    @asynccontextmanager
+    async def _forwarded(self, rpc: Any, request: Any, call: Call, upstream: Upstream) -> AsyncIterator[Any]:
+        """The call to the service behind, whose status becomes ours, and which ends when ours does."""
+        limits = await self._count(call)
+        forwarded = rpc(request, timeout=context.remaining_seconds(), metadata=forwarded_metadata(call))
+        try:
+            await call.send_initial_metadata((*limits, *await forwarded.initial_metadata()))
+            yield forwarded
+            call.set_trailing_metadata(tuple(await forwarded.trailing_metadata()))
+        except grpc.aio.AioRpcError as error:
+            await pass_on(error, call, upstream)
+        finally:
+            forwarded.cancel()
+
+    async def _count(self, call: Call) -> Metadata:
+        """Count the call for its caller; raises RateLimited."""
+        headers = {key: value for key, value in call.invocation_metadata() or () if isinstance(value, str)}
+        address = self._callers.address(grpc_peer_address(call.peer()), headers.get("x-forwarded-for", ""))
+        verdict = await self._limiter.take(self._callers.name(address, headers.get(API_KEY_HEADER)))
+        if verdict is None:
+            return ()
+        verdict.raise_if_refused()
+        return tuple(verdict.headers().items())
+
+
+def method_path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def forwarded_metadata(call: Call) -> Metadata:
+    """The caller's metadata for the service behind, without what concerns this hop only."""
+    kept = ((key, value) for key, value in call.invocation_metadata() or () if key not in _HOP_BY_HOP)
+    return (*kept, (REQUEST_ID_HEADER, context.request_id()))
+
+
+async def pass_on(error: grpc.aio.AioRpcError, call: Call, upstream: Upstream) -> None:
+    """End our call with the status, details and trailing metadata of the call behind."""
+    trailing = tuple(error.trailing_metadata() or ())
+    if error.code() is grpc.StatusCode.UNAVAILABLE and all(key != STATUS_DETAILS for key, _ in trailing):
+        # No service of ours spoke: gRPC's own words would tell inner addresses and not what is away.
+        raise Unavailable(f"the {upstream.title} cannot be reached", dependency=upstream.name) from error
+    await call.abort(error.code(), error.details() or "", trailing)

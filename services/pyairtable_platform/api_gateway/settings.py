@@ -1,0 +1,54 @@
+"""What the door can be told. docs/configuration.md lists it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from pyairtable_platform.common.settings import CorsSettings, PeerSettings, RedisSettings, ServiceSettings
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
+    """Settings of the api-gateway."""
+
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    """REST under /api, the web chat at /, /health, /ready and /metrics. 0 takes a free port."""
+
+    grpc_port: int = Field(default=9000, ge=0, le=65535)
+    """gRPC for every service. 0 takes a free port."""
+
+    rate_limit_rpm: int = Field(default=1000, ge=0, le=1_000_000)
+    """Calls a caller may make in any 60 seconds, over all replicas and over REST and gRPC together; 0 is no limit."""
+
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Comma-separated addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed; empty is none."""
+
+    https_enabled: bool = False
+    """Callers reach the door over HTTPS (an ingress ends it): tell browsers to insist on it (HSTS)."""
+
+    health_timeout_seconds: float = Field(default=2.5, gt=0, le=30)
+    """How long /api/health waits for each service behind the door."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin == "*":
+                raise ValueError("list the origins: with * every web page could use this door as its visitor")
+            url = urlsplit(origin)
+            if url.scheme not in ("http", "https") or origin != f"{url.scheme}://{url.netloc}" or not url.netloc:
+                raise ValueError("write origins as https://app.example.com, without a path")
+        return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,94 @@
+// The door's REST API. Every failure is a Problem, made from application/problem+json.
+import { serverSentEvents } from "./sse.js";
+
+/** An answer of the door that is an error. */
+export class Problem extends Error {
+  /** @param {number} status @param {Record<string, any>} body */
+  constructor(status, body) {
+    super(body.detail || body.title || `The server answered with status ${status}.`);
+    this.status = status;
+    this.reason = body.reason || "";
+    this.requestId = body.request_id || "";
+    this.retryAfter = Number(body.retry_after_seconds) || 0;
+  }
+
+  /** True when the same request may work a moment later. */
+  get passing() {
+    return [429, 502, 503, 504].includes(this.status);
+  }
+}
+
+async function send(method, path, { body, signal, headers = {}, query = {} } = {}) {
+  const address = new URL(`/api${path}`, location.origin);
+  for (const [name, value] of Object.entries(query)) if (value) address.searchParams.set(name, String(value));
+  const response = await fetch(address, {
+    method,
+    signal,
+    credentials: "same-origin",
+    cache: "no-store",
+    headers: body === undefined ? headers : { ...headers, "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function problemOf(response) {
+  const text = await response.text();
+  let body = {};
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = { detail: `The server answered with status ${response.status} and no explanation.` };
+  }
+  body.request_id ||= response.headers.get("X-Request-ID");
+  body.retry_after_seconds ||= response.headers.get("Retry-After");
+  return new Problem(response.status, body);
+}
+
+const json = async (...call) => (await send(...call)).json();
+const part = encodeURIComponent;
+
+export const api = {
+  health: async () => (await fetch("/api/health", { cache: "no-store" })).json(),
+  workspaces: async () => (await json("GET", "/workspaces")).workspaces ?? [],
+  sessions: (workspace, pageToken) =>
+    json("GET", "/sessions", { query: { workspace, page_size: 30, page_token: pageToken } }),
+  deleteSession: (workspace, id) => json("DELETE", `/sessions/${part(id)}`, { query: { workspace } }),
+  sessionCost: async (workspace, id) =>
+    (await json("GET", `/sessions/${part(id)}/cost-summary`, { query: { workspace } })).cost_info,
+  run: async (workspace, id) => (await json("GET", `/runs/${part(id)}`, { query: { workspace } })).run,
+  cancelRun: (workspace, id) => json("POST", `/runs/${part(id)}/cancel`, { body: { workspace } }),
+
+  /** All messages of a session, the oldest first. */
+  async messages(workspace, id) {
+    const all = [];
+    let pageToken = "";
+    do {
+      const query = { workspace, page_size: 200, page_token: pageToken };
+      const page = await json("GET", `/sessions/${part(id)}/history`, { query });
+      all.push(...(page.messages ?? []));
+      pageToken = page.next_page_token;
+    } while (pageToken);
+    return all;
+  },
+
+  /** Sends a message; yields the events of its run. */
+  async *chat(request, signal) {
+    yield* runEvents(await send("POST", "/chat/stream", { body: request, signal }));
+  },
+
+  /** Yields the events of a run after one of them. */
+  async *watch(workspace, runId, afterEventId, signal) {
+    const headers = afterEventId ? { "Last-Event-ID": String(afterEventId) } : {};
+    yield* runEvents(await send("GET", `/runs/${part(runId)}/events`, { query: { workspace }, headers, signal }));
+  },
+};
+
+async function* runEvents(response) {
+  for await (const message of serverSentEvents(response)) {
+    const data = JSON.parse(message.data);
+    if (message.event === "error") throw new Problem(data.status ?? 500, data);
+    yield data;
+  }
+}

@@ -1,0 +1,359 @@
+// The chat page: wires the composer, the conversation, the list of chats and what is said about the system.
+import { api } from "./api.js";
+import { byId, el } from "./dom.js";
+import { follow } from "./follow.js";
+import { money } from "./format.js";
+import { Sessions } from "./sessions.js";
+import { drawSteps, Turn } from "./turn.js";
+
+const state = {
+  workspace: "",
+  session: "", // empty: the next message begins a new chat
+  run: null, // {id, abort, stopWanted} while an answer is written
+};
+
+const sessions = new Sessions({ open: (id) => openSession(id), deleted: sessionDeleted, failed: showBanner });
+const composer = byId("composer");
+const message = byId("message");
+const thread = byId("thread");
+
+// --- Sending and following ---------------------------------------------------------------------------------------
+
+function send(text) {
+  if (state.run || !text.trim()) return;
+  const request = { message: text, session_id: state.session, workspace: state.workspace, idempotency_key: randomKey() };
+  const turn = addTurn(text, () => {
+    turn.element.remove();
+    send(text);
+  });
+  run(turn, { workspace: state.workspace, request });
+}
+
+/** Follows a run to its end and shows it in a turn. */
+async function run(turn, target) {
+  const run = { id: target.runId ?? "", abort: new AbortController(), stopWanted: false };
+  setRun(run);
+  try {
+    for await (const event of follow(target, run.abort.signal, showConnection)) {
+      if (!run.id) accepted(run, event);
+      turn.show(event);
+      stayAtBottom();
+    }
+  } catch (error) {
+    if (!run.abort.signal.aborted) turn.fail(plainWords(error), error);
+  } finally {
+    showConnection("open");
+    if (state.run === run) setRun(null);
+  }
+  stayAtBottom();
+  if (!run.abort.signal.aborted) refreshCost();
+  sessions.load();
+}
+
+/** The first event tells the ids; a stop that was asked for before is done now. */
+function accepted(run, event) {
+  run.id = event.run_id;
+  if (event.started?.session_id) setSession(event.started.session_id);
+  sessions.load();
+  if (run.stopWanted) cancel(run);
+}
+
+function stop() {
+  const run = state.run;
+  if (!run || run.stopWanted) return;
+  run.stopWanted = true;
+  byId("stop").disabled = true;
+  if (run.id) cancel(run);
+}
+
+async function cancel(run) {
+  try {
+    await api.cancelRun(state.workspace, run.id);
+  } catch (error) {
+    run.stopWanted = false;
+    byId("stop").disabled = false;
+    showBanner(error);
+  }
+}
+
+/** Leaves a run that goes on without us: another chat is opened. */
+function leave() {
+  state.run?.abort.abort();
+  setRun(null);
+}
+
+function setRun(run) {
+  state.run = run;
+  byId("send").hidden = Boolean(run);
+  byId("stop").hidden = !run;
+  byId("stop").disabled = false;
+  thread.setAttribute("aria-busy", String(Boolean(run)));
+  updateSend();
+}
+
+function plainWords(error) {
+  return error instanceof TypeError ? "The server cannot be reached. Check the connection and try again." : error.message;
+}
+
+// --- Chats -------------------------------------------------------------------------------------------------------
+
+function newChat() {
+  leave();
+  setSession("");
+  byId("turns").replaceChildren();
+  byId("welcome").hidden = false;
+  showSessionCost(null);
+  closeMenu();
+  message.focus();
+}
+
+async function openSession(id) {
+  leave();
+  setSession(id);
+  closeMenu();
+  byId("welcome").hidden = true;
+  byId("turns").replaceChildren(el("p", { class: "loading", text: "Reading the chat" }));
+  try {
+    const messages = await api.messages(state.workspace, id);
+    if (state.session !== id) return; // another chat was opened meanwhile
+    byId("turns").replaceChildren();
+    await showHistory(messages);
+    refreshCost();
+  } catch (error) {
+    if (state.session !== id) return;
+    newChat();
+    showBanner(error);
+  }
+}
+
+async function showHistory(messages) {
+  for (const [i, said] of messages.entries()) {
+    if (said.role === "assistant") continue;
+    const answer = messages[i + 1]?.role === "assistant" ? messages[i + 1] : null;
+    const turn = addTurn(said.content);
+    if (answer) turn.showPast(answer.content, answer.tools_used, (element) => loadSteps(element, answer.run_id));
+    else if (said.run_id) run(turn, { workspace: state.workspace, runId: said.run_id }); // unfinished, stopped or failed
+    else turn.fail("There is no answer to this message.");
+  }
+  scrollToEnd();
+}
+
+async function loadSteps(element, runId) {
+  element.textContent = "Reading the steps";
+  try {
+    const events = [];
+    for await (const event of follow({ workspace: state.workspace, runId }, new AbortController().signal, () => {})) events.push(event);
+    drawSteps(element, events);
+  } catch (error) {
+    element.textContent = plainWords(error);
+  }
+}
+
+function sessionDeleted(id) {
+  if (id === state.session) newChat();
+}
+
+function setSession(id) {
+  state.session = id;
+  const address = id ? `#chat=${encodeURIComponent(id)}` : location.pathname;
+  if (id !== sessionInAddress()) history.pushState(null, "", address);
+  sessions.select(id);
+}
+
+function sessionInAddress() {
+  return new URLSearchParams(location.hash.slice(1)).get("chat") ?? "";
+}
+
+async function refreshCost() {
+  const session = state.session;
+  if (!session) return;
+  try {
+    const cost = await api.sessionCost(state.workspace, session);
+    if (session === state.session) showSessionCost(cost);
+  } catch (error) {
+    if (error.status !== 404) showBanner(error); // 404: the first message was refused, there is no session
+  }
+}
+
+function showSessionCost(cost) {
+  const amount = money(cost?.total_cost_usd);
+  byId("session-cost").textContent = amount ? `${amount} this chat` : "";
+  byId("session-cost").hidden = !amount;
+}
+
+// --- The page ----------------------------------------------------------------------------------------------------
+
+function addTurn(text, retry) {
+  byId("welcome").hidden = true;
+  const turn = new Turn(text, retry);
+  byId("turns").append(turn.element);
+  scrollToEnd();
+  return turn;
+}
+
+let following = true; // the reader has not scrolled up
+
+function stayAtBottom() {
+  if (following) requestAnimationFrame(scrollToEnd);
+}
+
+function scrollToEnd() {
+  thread.scrollTop = thread.scrollHeight;
+}
+
+function showBanner(error) {
+  byId("banner").textContent = typeof error === "string" ? error : plainWords(error);
+  byId("banner").hidden = false;
+  setTimeout(() => { byId("banner").hidden = true; }, 8000);
+}
+
+function showConnection(connection) {
+  document.body.classList.toggle("offline", connection === "lost");
+  if (connection === "lost") {
+    byId("banner").textContent = "Connection lost. Reconnecting: the answer goes on meanwhile.";
+    byId("banner").hidden = false;
+  } else if (byId("banner").textContent.startsWith("Connection lost")) {
+    byId("banner").hidden = true;
+  }
+}
+
+function updateSend() {
+  byId("send").disabled = Boolean(state.run) || !message.value.trim();
+}
+
+function fitMessage() {
+  message.style.height = "auto";
+  message.style.height = `${Math.min(message.scrollHeight, 220)}px`;
+}
+
+function submit() {
+  const text = message.value;
+  if (state.run || !text.trim()) return;
+  message.value = "";
+  fitMessage();
+  following = true;
+  send(text);
+}
+
+function closeMenu() {
+  document.body.classList.remove("menu-open");
+  byId("menu").setAttribute("aria-expanded", "false");
+  byId("backdrop").hidden = true;
+}
+
+function toggleMenu() {
+  const open = document.body.classList.toggle("menu-open");
+  byId("menu").setAttribute("aria-expanded", String(open));
+  byId("backdrop").hidden = !open;
+}
+
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// --- What is said about the system -------------------------------------------------------------------------------
+
+async function showWorkspaces() {
+  const all = await api.workspaces();
+  const chosen = localStorage.getItem("workspace");
+  state.workspace = (all.find((workspace) => workspace.name === chosen) ?? all[0])?.name ?? "";
+  byId("workspace").replaceChildren(...all.map(({ name, display_name: title }) => el("option", { value: name, text: title || name })));
+  byId("workspace").value = state.workspace;
+  byId("workspace-picker").hidden = all.length < 2;
+  byId("workspace-name").hidden = all.length > 1;
+  showPlace(all);
+  byId("workspace").addEventListener("change", () => {
+    state.workspace = byId("workspace").value;
+    localStorage.setItem("workspace", state.workspace);
+    showPlace(all);
+    newChat();
+    sessions.workspace = state.workspace;
+    sessions.load();
+  });
+}
+
+function showPlace(all) {
+  const workspace = all.find(({ name }) => name === state.workspace);
+  byId("workspace-name").textContent = workspace ? workspace.display_name || workspace.name : "";
+  byId("bases").replaceChildren(...(workspace?.bases ?? []).map(({ name, base_id: id, access }) =>
+    el("span", { class: "base", title: `${id}, ${ACCESS[access] ?? "access unknown"}`, text: name || id })));
+  if (workspace?.suspended) showBanner("This workspace is suspended: every call in it is refused.");
+}
+
+const ACCESS = {
+  BASE_ACCESS_READ_ONLY: "read only",
+  BASE_ACCESS_READ_WRITE: "read and write",
+  BASE_ACCESS_SCHEMA: "read, write and change tables",
+};
+
+async function showHealth() {
+  const light = byId("health");
+  try {
+    const health = await api.health();
+    const away = Object.entries(health.services ?? {}).filter(([, service]) => service.status !== "healthy").map(([name]) => name);
+    light.className = away.length ? "health bad" : "health good";
+    describe(light, away.length ? `Not healthy: ${away.join(", ")}` : "All services are healthy");
+    byId("mode").hidden = health.environment !== "development";
+    byId("mode").title = (health.notes ?? []).join("\n");
+  } catch {
+    light.className = "health bad";
+    describe(light, "The server does not answer");
+  }
+}
+
+function describe(element, words) {
+  element.title = words;
+  element.setAttribute("aria-label", words);
+}
+
+// --- Start -------------------------------------------------------------------------------------------------------
+
+composer.addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
+});
+message.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  submit();
+});
+message.addEventListener("input", () => {
+  fitMessage();
+  updateSend();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || byId("confirm-delete").open) return;
+  if (document.body.classList.contains("menu-open")) closeMenu();
+  else stop();
+});
+thread.addEventListener("scroll", () => {
+  following = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
+});
+for (const example of document.querySelectorAll(".example")) {
+  example.addEventListener("click", () => send(example.textContent));
+}
+byId("stop").addEventListener("click", stop);
+byId("new-chat").addEventListener("click", newChat);
+byId("menu").addEventListener("click", toggleMenu);
+byId("backdrop").addEventListener("click", closeMenu);
+addEventListener("popstate", () => {
+  const id = sessionInAddress();
+  if (id === state.session) return;
+  if (id) openSession(id);
+  else newChat();
+});
+
+async function start() {
+  showHealth();
+  setInterval(showHealth, 30000);
+  try {
+    await showWorkspaces();
+  } catch (error) {
+    showBanner(error);
+  }
+  sessions.workspace = state.workspace;
+  sessions.load();
+  if (sessionInAddress()) openSession(sessionInAddress());
+}
+
+start();
