@@ -280,6 +280,9 @@ class ExportTableCsvRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     FILTER_BY_FORMULA_FIELD_NUMBER: _builtins.int
     MAX_RECORDS_FIELD_NUMBER: _builtins.int
+    RAW_VALUES_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    KEEP_FORMULAS_FIELD_NUMBER: _builtins.int
     workspace: _builtins.str
     """The workspace to work in; empty is the caller's only one."""
     base_id: _builtins.str
@@ -292,6 +295,14 @@ class ExportTableCsvRequest(_message.Message):
     """Formula that rows must satisfy; empty is all."""
     max_records: _builtins.int
     """At most this many rows; 0 is all."""
+    raw_values: _builtins.bool
+    """True: numbers and dates unformatted and links as record ids; false: cells as Airtable shows them."""
+    time_zone: _builtins.str
+    """IANA name, for displayed times; empty is UTC."""
+    keep_formulas: _builtins.bool
+    """True: every cell as it is; false: an apostrophe stands before text that a spreadsheet would run as a formula
+    (a cell that begins with = + - @ or a tab and is no plain number).
+    """
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids or names of the columns, in order; empty is all."""
@@ -306,10 +317,13 @@ class ExportTableCsvRequest(_message.Message):
         view: _builtins.str = ...,
         filter_by_formula: _builtins.str = ...,
         max_records: _builtins.int = ...,
+        raw_values: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
+        keep_formulas: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "fields", b"fields", "filter_by_formula", b"filter_by_formula", "max_records", b"max_records", "table_id", b"table_id", "view", b"view", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "fields", b"fields", "filter_by_formula", b"filter_by_formula", "keep_formulas", b"keep_formulas", "max_records", b"max_records", "raw_values", b"raw_values", "table_id", b"table_id", "time_zone", b"time_zone", "view", b"view", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
