@@ -150,6 +150,7 @@ class App:
     async def _answer(self, request: Request, entry: Entry) -> tuple[Answer, Fault | None]:
         """The answer of the endpoint, with the fault that is to spoil it on the way back, if any."""
         emulator = self.emulator
+        emulator.origin = request.origin
         found = routes.match(request.method, request.segments[1:]) if request.segments[:1] == ["v0"] else None
         if found is None:
             raise errors.not_found()

@@ -152,16 +152,18 @@ def _uploaded(body: dict[str, Any]) -> tuple[bytes, str, str]:
 
 async def _get(url: str) -> tuple[bytes, str | None]:
     """The content behind a URL; ValueError when it is refused or too large."""
-    async with httpx2.AsyncClient(follow_redirects=True, max_redirects=3, timeout=30.0, trust_env=False) as client:
-        async with client.stream("GET", url) as answer:
-            answer.raise_for_status()
-            content = bytearray()
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_FETCHED:
-                    raise ValueError("it is too large")
-            kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-            return bytes(content), kind or None
+    async with (
+        httpx2.AsyncClient(follow_redirects=True, max_redirects=3, timeout=30.0, trust_env=False) as client,
+        client.stream("GET", url) as answer,
+    ):
+        answer.raise_for_status()
+        content = bytearray()
+        async for chunk in answer.aiter_bytes():
+            content += chunk
+            if len(content) > MAX_FETCHED:
+                raise ValueError("it is too large")
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return bytes(content), kind or None
 
 
 def keep(blobs: dict[str, bytes], item: dict[str, Any], content: bytes, content_type: str | None) -> dict[str, Any]:

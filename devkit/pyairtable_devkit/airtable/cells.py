@@ -16,11 +16,8 @@ from zoneinfo import ZoneInfo
 from pyairtable_devkit.airtable import errors, typecast
 from pyairtable_devkit.airtable.clock import to_iso
 from pyairtable_devkit.airtable.ids import IdFactory, is_id
-from pyairtable_devkit.airtable.model import Base, Field, Record, Table, User
+from pyairtable_devkit.airtable.model import NUMBER_TYPES, TEXT_TYPES, Base, Field, Record, Table, User
 from pyairtable_devkit.airtable.values import Values
-
-_TEXT_TYPES = frozenset(["singleLineText", "multilineText", "richText", "email", "url", "phoneNumber"])
-_NUMBER_TYPES = frozenset(["number", "percent", "currency", "duration"])
 
 
 class _Unacceptable(Exception):
@@ -84,7 +81,7 @@ class Draft:
         for row in other.records.values():
             if self.values.primary_text(other, row).strip().casefold() == wanted:
                 return row.id
-        if other.primary.type not in _TEXT_TYPES:
+        if other.primary.type not in TEXT_TYPES:
             raise errors.invalid_value(target.name)
         return self.new_rows.setdefault((other.id, text.strip()), self.ids.new("rec"))
 
@@ -187,9 +184,12 @@ def _links(draft: Draft, target: Field, value: Any, row: Record | None) -> Any:
     if not isinstance(value, list):
         raise _Unacceptable
     ids = [item.get("id") if isinstance(item, dict) else item for item in value]
-    if not all(isinstance(item, str) for item in ids):
-        raise errors.invalid_record_id(next(item for item in ids if not isinstance(item, str)))
-    return list(dict.fromkeys(draft.linked_row(target, item) for item in ids)) or None
+    linked = []
+    for item in ids:
+        if not isinstance(item, str):
+            raise errors.invalid_record_id(item)
+        linked.append(draft.linked_row(target, item))
+    return list(dict.fromkeys(linked)) or None
 
 
 def _attachments(draft: Draft, target: Field, value: Any, row: Record | None) -> Any:
@@ -227,8 +227,8 @@ def _barcode(draft: Draft, target: Field, value: Any, row: Record | None) -> Any
 
 _Check = Callable[[Draft, Field, Any, Record | None], Any]
 _CHECKS: dict[str, _Check] = {
-    **dict.fromkeys(_TEXT_TYPES, _text),
-    **dict.fromkeys(_NUMBER_TYPES, _number),
+    **dict.fromkeys(TEXT_TYPES, _text),
+    **dict.fromkeys(NUMBER_TYPES, _number),
     "rating": _rating,
     "checkbox": _checkbox,
     "singleSelect": _single_select,

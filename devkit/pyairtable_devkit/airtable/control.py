@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pyairtable_devkit.airtable import routes, state
+from pyairtable_devkit.airtable import interface, routes, state
 from pyairtable_devkit.airtable.emulator import Emulator
 from pyairtable_devkit.airtable.faults import FaultError
 from pyairtable_devkit.airtable.settings import SettingsError
@@ -32,7 +32,7 @@ def answer(emulator: Emulator, method: str, path: str, query: Query, body: bytes
         return 405, {"error": f"{path} takes {', '.join(actions)}"}
     try:
         return 200, action(emulator, query, _object(body))
-    except (ControlError, FaultError, SettingsError, state.StateError) as error:
+    except (ControlError, FaultError, SettingsError, interface.InterfaceError, state.StateError) as error:
         return 400, {"error": str(error)}
 
 
@@ -124,6 +124,10 @@ def _advance(emulator: Emulator, query: Query, body: Body) -> Any:
     return {"now": emulator.clock.now().isoformat()}
 
 
+def _interface(emulator: Emulator, query: Query, body: Body) -> Any:
+    return interface.act(emulator, body)
+
+
 def _reset(emulator: Emulator, query: Query, body: Body) -> Any:
     emulator.reset()
     return {"reset": True}
@@ -145,6 +149,7 @@ _ACTIONS: dict[str, dict[str, Action]] = {
     "/_emulator/faults": {"GET": _faults, "POST": _add_fault, "DELETE": _clear_faults},
     "/_emulator/settings": {"GET": _settings, "PATCH": _change_settings},
     "/_emulator/clock": {"POST": _advance},
+    "/_emulator/interface": {"POST": _interface},
     "/_emulator/reset": {"POST": _reset},
     "/_emulator/state": {"GET": _state, "PUT": _restore},
 }

@@ -76,6 +76,8 @@ class Emulator:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._initial = settings
+        self.origin = "http://localhost"
+        """Where the last call reached us; links that no call asks for lead there."""
         self.seed = Seed.load(settings.seed)
         self.clock = Clock()
         self.restart(self.seed.world(self.clock, settings.random_seed))
@@ -105,7 +107,9 @@ class Emulator:
         self.world = world
         self.listings = Listings(world)
         self.attachments = Attachments(world, lambda: self.settings)
-        self.webhooks = Webhooks(world, lambda: self.settings, self.faults)
+        self.webhooks = Webhooks(
+            world, lambda: self.settings, self.faults, lambda: self.attachments.linker(self.origin)
+        )
 
     def renderer(self, call: Call) -> Renderer:
         """What makes JSON of this base's records, with links to where the call came in."""
@@ -113,16 +117,16 @@ class Emulator:
         return Renderer(call.base, self.world.values(call.base), self.world.users, links)
 
     @contextmanager
-    def change(self, base: Base, user_id: str) -> Iterator[Change]:
+    def change(self, base: Base, user_id: str, source: str = "publicApi") -> Iterator[Change]:
         """A transaction on records: webhooks learn of it when it is complete."""
-        recorder = self.webhooks.recorder(base, user_id)
+        recorder = self.webhooks.recorder(base, user_id, source)
         yield Change(self.world, base, user_id, recorder)
         self.webhooks.publish(recorder)
 
     @contextmanager
-    def schema_change(self, base: Base, user_id: str) -> Iterator[None]:
+    def schema_change(self, base: Base, user_id: str, source: str = "publicApi") -> Iterator[None]:
         """A transaction on tables and fields; it counts even when it fails half way, so that no cache is stale."""
-        recorder = self.webhooks.recorder(base, user_id)
+        recorder = self.webhooks.recorder(base, user_id, source)
         before = recorder.schema_before()
         try:
             yield

@@ -8,23 +8,25 @@ from typing import Any
 
 from pyairtable_devkit.airtable import errors
 from pyairtable_devkit.airtable.ids import IdFactory
-from pyairtable_devkit.airtable.model import COMPUTED_TYPES, Base, Field, Table
-from pyairtable_devkit.airtable.store import add_choice
+from pyairtable_devkit.airtable.model import (
+    COMPUTED_TYPES,
+    DATE_TYPES,
+    NUMBER_TYPES,
+    SELECT_TYPES,
+    TEXT_TYPES,
+    Base,
+    Field,
+    Table,
+)
+from pyairtable_devkit.airtable.store import COLORS, add_choice
 
-PLAIN_TYPES = frozenset(
-    ["singleLineText", "multilineText", "richText", "email", "url", "phoneNumber", "singleCollaborator", "multipleCollaborators", "multipleAttachments", "barcode"]
-)
-CREATABLE_TYPES = PLAIN_TYPES | frozenset(
-    ["number", "percent", "currency", "duration", "rating", "checkbox", "singleSelect", "multipleSelects", "date", "dateTime", "multipleRecordLinks"]
-)
+PLAIN_TYPES = TEXT_TYPES | {"singleCollaborator", "multipleCollaborators", "multipleAttachments", "barcode"}
+CREATABLE_TYPES = PLAIN_TYPES | NUMBER_TYPES | SELECT_TYPES | DATE_TYPES | {"rating", "checkbox", "multipleRecordLinks"}
 FIELD_TYPES = CREATABLE_TYPES | COMPUTED_TYPES
-PRIMARY_TYPES = frozenset(
-    ["singleLineText", "multilineText", "email", "url", "phoneNumber", "number", "percent", "currency", "duration", "date", "dateTime", "barcode", "formula", "autoNumber"]
-)
+PRIMARY_TYPES = (TEXT_TYPES - {"richText"}) | NUMBER_TYPES | DATE_TYPES | {"barcode", "formula", "autoNumber"}
 
-_HUES = ["blue", "cyan", "teal", "green", "yellow", "orange", "red", "pink", "purple", "gray"]
-SELECT_COLORS = frozenset(hue + shade for hue in _HUES for shade in ("Light2", "Light1", "Bright", "Dark1"))
-_BRIGHT = frozenset(hue + "Bright" for hue in _HUES)
+SELECT_COLORS = frozenset(COLORS)
+_BRIGHT = frozenset(color for color in COLORS if color.endswith("Bright"))
 _RATING_ICONS = frozenset(["star", "heart", "thumbsUp", "flag", "dot"])
 _CHECKBOX_ICONS = frozenset(["check", "xCheckbox", "star", "heart", "thumbsUp", "flag", "dot"])
 _DURATIONS = frozenset(["h:mm", "h:mm:ss", "h:mm:ss.S", "h:mm:ss.SS", "h:mm:ss.SSS"])

@@ -3,6 +3,8 @@
 Formats follow the field's options (Airtable docs: cell format, date format, duration format).
 """
 
+import calendar
+import math
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +12,6 @@ from zoneinfo import ZoneInfo
 from pyairtable_devkit.airtable.model import Field
 
 _DAY_FIRST = ("en-gb", "en-au", "en-nz", "fr", "es", "it", "pt", "nl", "pl", "ro", "ru", "tr")
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 def cell_text(field: Field, value: Any, time_zone: str = "UTC", locale: str = "en-us") -> str:
@@ -50,6 +51,8 @@ def _quoted(text: str) -> str:
 
 def _number_text(value: float, kind: str, options: dict[str, Any]) -> str:
     precision = options.get("precision")
+    if not math.isfinite(value):
+        return plain_number(value)
     if kind == "currency":
         sign = "-" if value < 0 else ""
         return f"{sign}{options.get('symbol', '$')}{abs(value):,.{2 if precision is None else precision}f}"
@@ -64,7 +67,9 @@ def _number_text(value: float, kind: str, options: dict[str, Any]) -> str:
 
 def plain_number(value: float) -> str:
     """A number without needless decimals: 5, not 5.0."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if float(value).is_integer() and abs(value) < 1e21:
         return str(int(value))
     return repr(value)
 
@@ -74,12 +79,12 @@ def duration_text(seconds: float, form: str) -> str:
     sign = "-" if seconds < 0 else ""
     decimals = len(form.partition(".")[2])
     if "ss" not in form:
-        minutes = round(abs(seconds) / 60)
-        return f"{sign}{minutes // 60}:{minutes % 60:02}"
-    total = round(abs(seconds), decimals)
-    minutes, rest = divmod(total, 60)
+        hours, minutes = divmod(round(abs(seconds) / 60), 60)
+        return f"{sign}{hours}:{minutes:02}"
+    whole_minutes, rest = divmod(round(abs(seconds), decimals), 60)
+    hours, minutes = divmod(int(whole_minutes), 60)
     width = 3 + decimals if decimals else 2
-    return f"{sign}{int(minutes) // 60}:{int(minutes) % 60:02}:{rest:0{width}.{decimals}f}"
+    return f"{sign}{hours}:{minutes:02}:{rest:0{width}.{decimals}f}"
 
 
 def _date_text(value: date, kind: str, options: dict[str, Any], time_zone: str, locale: str) -> str:
@@ -100,7 +105,7 @@ def _day(value: date, form: str, locale: str) -> str:
     if form == "iso":
         return f"{value:%Y-%m-%d}"
     if form == "friendly":
-        return f"{_MONTHS[value.month - 1]} {value.day}, {value.year}"
+        return f"{calendar.month_name[value.month]} {value.day}, {value.year}"
     if form == "european" or (form == "local" and locale.lower().startswith(_DAY_FIRST)):
         return f"{value.day}/{value.month}/{value.year}"
     return f"{value.month}/{value.day}/{value.year}"

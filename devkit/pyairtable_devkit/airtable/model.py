@@ -10,6 +10,11 @@ from typing import Any
 
 Cells = dict[str, Any]
 
+TEXT_TYPES = frozenset({"singleLineText", "multilineText", "richText", "email", "url", "phoneNumber"})
+NUMBER_TYPES = frozenset({"number", "percent", "currency", "duration"})
+SELECT_TYPES = frozenset({"singleSelect", "multipleSelects"})
+DATE_TYPES = frozenset({"date", "dateTime"})
+
 COMPUTED_TYPES = frozenset(
     {
         "aiText",

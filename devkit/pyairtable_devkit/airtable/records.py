@@ -10,14 +10,12 @@ from pyairtable_devkit.airtable import errors, parameters
 from pyairtable_devkit.airtable.cells import Draft
 from pyairtable_devkit.airtable.emulator import Call, Emulator
 from pyairtable_devkit.airtable.ids import is_id
-from pyairtable_devkit.airtable.model import Cells, Record, Table
+from pyairtable_devkit.airtable.model import DATE_TYPES, NUMBER_TYPES, SELECT_TYPES, TEXT_TYPES, Cells, Record, Table
 from pyairtable_devkit.airtable.render import Shape
 
 WRITE_LIMIT = 10
 _ACCEPTED_WHEN_OVERSIZED = 50
-_MERGE_TYPES = frozenset(
-    ["singleLineText", "multilineText", "richText", "email", "url", "phoneNumber", "number", "percent", "currency", "duration", "rating", "singleSelect", "multipleSelects", "date", "dateTime"]
-)
+_MERGE_TYPES = TEXT_TYPES | NUMBER_TYPES | SELECT_TYPES | DATE_TYPES | {"rating"}
 _EXAMPLES = {
     "create": 'record objects, each with a "fields" object for cell values.',
     "update": 'record objects, each with an "id" ID field and a "fields" object for cell values.',

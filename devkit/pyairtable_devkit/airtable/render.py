@@ -8,11 +8,25 @@ from typing import Any
 
 from pyairtable_devkit.airtable import formatting
 from pyairtable_devkit.airtable.clock import to_iso
-from pyairtable_devkit.airtable.model import Base, Field, Record, Table, User
+from pyairtable_devkit.airtable.model import (
+    DATE_TYPES,
+    NUMBER_TYPES,
+    SELECT_TYPES,
+    TEXT_TYPES,
+    Base,
+    Field,
+    Record,
+    Table,
+    User,
+)
 from pyairtable_devkit.airtable.values import Reader, Values
 
-_STORED_AS_SHOWN = frozenset(
-    ["singleLineText", "multilineText", "richText", "email", "url", "phoneNumber", "number", "percent", "currency", "duration", "rating", "checkbox", "singleSelect", "multipleSelects", "date", "dateTime", "multipleRecordLinks", "barcode", "aiText", "externalSyncSource"]
+_STORED_AS_SHOWN = (
+    TEXT_TYPES
+    | NUMBER_TYPES
+    | SELECT_TYPES
+    | DATE_TYPES
+    | {"rating", "checkbox", "multipleRecordLinks", "barcode", "aiText", "externalSyncSource"}
 )
 
 LinkMaker = Callable[[dict[str, Any]], dict[str, Any]]
@@ -61,6 +75,40 @@ class Renderer:
         cells: dict[str, Any] = self.record(table, row, Shape(by_id=True))["fields"]
         return cells
 
+    def webhook_cells(self, table: Table, row: Record) -> dict[str, Any]:
+        """The same in the shape of webhook payloads: choices and links as objects (Airtable docs: cell V2)."""
+        cells = self.cells(table, row)
+        return {key: self._as_object(table, table.fields[key], row, value) for key, value in cells.items()}
+
+    def _as_object(self, table: Table, field: Field, row: Record, value: Any) -> Any:
+        if field.type in ("singleSelect", "externalSyncSource"):
+            return self._choice(field, value)
+        if field.type == "multipleSelects":
+            return [self._choice(field, name) for name in value]
+        if field.type == "multipleRecordLinks":
+            other, rows = self._values.linked(table, field, row)
+            return [{"id": linked.id, "name": self._values.primary_text(other, linked)} for linked in rows]
+        if field.type == "multipleLookupValues":
+            return self._lookup_by_record(table, field, row)
+        return value
+
+    def _choice(self, field: Field, name: str) -> dict[str, Any]:
+        return next((dict(choice) for choice in field.option("choices") if choice["name"] == name), {"name": name})
+
+    def _lookup_by_record(self, table: Table, field: Field, row: Record) -> dict[str, Any]:
+        link = table.fields[field.option("recordLinkFieldId")]
+        other, rows = self._values.linked(table, link, row)
+        target = other.fields[field.option("fieldIdInLinkedTable")]
+        read = self.cell_reader(other, target)
+        found = {linked.id: linked.cells.get(target.id) if read is None else read(linked) for linked in rows}
+        return {
+            "linkedRecordIds": list(found),
+            "valuesByLinkedRecordId": {
+                key: value if isinstance(value, list) else [] if value is None else [value]
+                for key, value in found.items()
+            },
+        }
+
     def _record(self, row: Record, plan: list[tuple[str, str, Reader | None]], shape: Shape) -> dict[str, Any]:
         cells = row.cells
         shown = {}
@@ -97,7 +145,7 @@ class Renderer:
             return lambda row: self._people(row.modified_by)
         if kind == "button":
             return lambda row: {"label": field.option("label") or "Open", "url": field.option("url")}
-        if kind == "multipleLookupValues":
+        if kind == "multipleLookupValues" and field.option("isValid"):
             return self._lookup(table, field)
         read = self._values.reader(table, field)
         return lambda row: json_value(read(row))

@@ -14,6 +14,7 @@ from pyairtable_devkit.airtable.fields import (
     refuse_type,
 )
 from pyairtable_devkit.airtable.model import Base, Field, Table, View
+from pyairtable_devkit.airtable.schema_json import field_json, table_json
 
 _BASES_PER_PAGE = 1000
 
@@ -126,37 +127,6 @@ def update_field(emulator: Emulator, call: Call) -> Any:
             field.name = body["name"].strip()
         field.description = description
     return field_json(field)
-
-
-def table_json(table: Table, *, visible_fields: bool = False) -> dict[str, Any]:
-    """A table as the schema shows it."""
-    shown: dict[str, Any] = {
-        "id": table.id,
-        "name": table.name,
-        "primaryFieldId": table.primary_id,
-        "fields": [field_json(field) for field in table.fields.values()],
-        "views": [_view_json(table, view, visible_fields) for view in table.views],
-    }
-    if table.description:
-        shown["description"] = table.description
-    return shown
-
-
-def field_json(field: Field) -> dict[str, Any]:
-    """A field as the schema shows it."""
-    shown: dict[str, Any] = {"id": field.id, "name": field.name, "type": field.type}
-    if field.description:
-        shown["description"] = field.description
-    if field.options is not None:
-        shown["options"] = field.options
-    return shown
-
-
-def _view_json(table: Table, view: View, visible_fields: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": view.id, "name": view.name, "type": view.type}
-    if visible_fields and view.type == "grid":
-        shown["visibleFieldIds"] = [key for key in table.fields if key not in view.hidden]
-    return shown
 
 
 def _add_table(emulator: Emulator, base: Base, wanted: Any) -> Table:

@@ -161,7 +161,9 @@ class Change:
             record.cells[key] = value
 
 
-COLORS = ["blueLight2", "cyanLight2", "tealLight2", "greenLight2", "yellowLight2", "orangeLight2", "redLight2", "pinkLight2"]
+_HUES = ("blue", "cyan", "teal", "green", "yellow", "orange", "red", "pink", "purple", "gray")
+COLORS = [hue + shade for shade in ("Light2", "Light1", "Bright", "Dark1") for hue in _HUES]
+"""The colours of select options, in the order in which new options get them."""
 
 
 def add_choice(target: Field, name: str, color: str | None = None) -> dict[str, Any]:

@@ -66,6 +66,10 @@ class EmulatorControl:
         """Moves the emulator's date forward: links, offsets and webhooks age."""
         self._ask("POST", "/clock", {"advance": seconds})
 
+    def interface(self, action: str, **what: Any) -> None:
+        """Does what only Airtable's interface can, such as interface("delete_field", base=, table=, field=)."""
+        self._ask("POST", "/interface", {"action": action, **what})
+
     def snapshot(self) -> dict[str, Any]:
         """All data, to be given to `restore`."""
         return self._ask("GET", "/state")

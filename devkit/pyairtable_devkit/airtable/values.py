@@ -18,7 +18,7 @@ from pyairtable_devkit.airtable.formula import (
     is_truthy,
     parse,
 )
-from pyairtable_devkit.airtable.model import Base, Field, Record, Table, User
+from pyairtable_devkit.airtable.model import NUMBER_TYPES, TEXT_TYPES, Base, Field, Record, Table, User
 
 Reader = Callable[[Record], Any]
 
@@ -26,9 +26,7 @@ ROLLUP_VALUES = "values"
 """The name by which a rollup's aggregation formula calls what it gathers."""
 
 _MOVES_WITH_TIME = re.compile(r"\b(NOW|TODAY|TONOW|FROMNOW)\s*\(", re.IGNORECASE)
-_DIRECT_TYPES = frozenset(
-    ["singleLineText", "multilineText", "richText", "email", "url", "phoneNumber", "number", "percent", "currency", "duration", "rating", "singleSelect", "externalSyncSource"]
-)
+_DIRECT_TYPES = TEXT_TYPES | NUMBER_TYPES | {"rating", "singleSelect", "externalSyncSource"}
 
 
 class _Cycle(Exception):
@@ -128,6 +126,8 @@ class Values:
         if field.type in _DIRECT_TYPES:
             key = field.id
             return lambda record: record.cells.get(key)
+        if field.option("isValid") is False:
+            return lambda record: None
         if field.type in ("formula", "rollup", "multipleLookupValues"):
             return self._kept(table, field, self._computed(table, field))
         builder = getattr(self, f"_{field.type}", None)
