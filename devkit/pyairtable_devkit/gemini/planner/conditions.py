@@ -1,0 +1,248 @@
+"""Conditions hidden in a request: "open tasks", "invoices over 500", "in October", "for project Villa Rosa"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from pyairtable_devkit.gemini.planner.markdown import Names, cell
+from pyairtable_devkit.gemini.planner.schema import (
+    DATE_TYPES,
+    LINK_TYPES,
+    SELECT_TYPES,
+    FieldInfo,
+    Record,
+    find_field,
+)
+from pyairtable_devkit.gemini.planner.shapes import strings_in
+from pyairtable_devkit.gemini.planner.words import same, stems
+
+_CLOSED = {
+    "done", "complete", "completed", "closed", "finished", "cancelled", "canceled", "paid", "resolved", "archived",
+    "delivered", "posted", "published", "won", "lost",
+}  # fmt: skip
+_OPEN = re.compile(
+    r"\b(open|unfinished|incomplete|pending|outstanding|overdue|unpaid|not (?:yet )?(?:done|finished|paid))\b"
+)
+_EXPLICIT = re.compile(
+    r"\b(?:where|whose|with|having)\s+(?:the\s+|an?\s+)?(?P<field>[\w ]+?)\s+"
+    r"(?P<op>is not|is|equals|=|>=|<=|>|<|over|above|more than|less than|under|below)\s+"
+    r"(?P<value>[^,?]+?)(?=\s+and\b|[,?]|\.?$)",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(r"\b(over|above|more than|less than|under|below)\s+(\d[\d,.]*)\b", re.IGNORECASE)
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_MONTH = re.compile(rf"\bin ({'|'.join(_MONTHS)})(?:\s+(\d{{4}}))?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test of one field's cell; `formula` says the same to Airtable, "" when it cannot be said simply."""
+
+    field: str
+    label: str
+    test: Callable[[Any], bool]
+    formula: str = ""
+
+
+def holds(conditions: Sequence[Condition], record: Record) -> bool:
+    """Whether a record meets all conditions."""
+    return all(condition.test(record.fields.get(condition.field)) for condition in conditions)
+
+
+def joined_formula(conditions: Sequence[Condition]) -> str:
+    """One formula for the conditions that have one; they are tested again on what comes back."""
+    formulas = [condition.formula for condition in conditions if condition.formula]
+    return formulas[0] if len(formulas) == 1 else f"AND({', '.join(formulas)})" if formulas else ""
+
+
+def described(conditions: Sequence[Condition]) -> str:
+    """ " with Status is Open and ...", or ""."""
+    return " where " + " and ".join(condition.label for condition in conditions) if conditions else ""
+
+
+def conditions_in(text: str, fields: Sequence[FieldInfo], today: date) -> list[Condition]:
+    """The conditions a text puts on records of a table with these fields; links are left to `linked_in`."""
+    explicit = [made for found in _EXPLICIT.finditer(text) if (made := _explicit(found, fields))]
+    rest = _EXPLICIT.sub(" ", text)
+    taken = {condition.field for condition in explicit}
+    free = [field for field in fields if field.name not in taken]
+    chosen = _choices(rest, free)
+    if not chosen:
+        chosen = _open(rest.lower(), free, today)
+    return [*explicit, *chosen, *_amounts(rest, free), *_dates(rest.lower(), free, today)]
+
+
+def linked_in(text: str, fields: Sequence[FieldInfo], names: Names) -> list[Condition]:
+    """Conditions on link fields: a linked record's name that stands in the text."""
+    lowered = text.casefold()
+    wanted = {key: name for key, name in names.items() if len(name) > 2 and name.casefold() in lowered}
+    found = []
+    for field in fields:
+        if field.type in LINK_TYPES and wanted:
+            label = f"{field.name} is {' or '.join(sorted(set(wanted.values())))}"
+            found.append(Condition(field.name, label, _any_of({*wanted, *wanted.values()})))
+    return found
+
+
+def _any_of(wanted: set[str]) -> Callable[[Any], bool]:
+    return lambda value: any(text in wanted for text in strings_in(value))
+
+
+def _explicit(found: re.Match[str], fields: Sequence[FieldInfo]) -> Condition | None:
+    field = find_field(found["field"], fields)
+    if field is None or field.type in LINK_TYPES:
+        return None
+    operator, value = found["op"].lower(), found["value"].strip().strip("'\"")
+    if operator in (">", ">=", "<", "<=", "over", "above", "more than", "less than", "under", "below"):
+        return _compared(field, operator, value)
+    if operator == "is not":
+        return Condition(field.name, f"{field.name} is not {value}", lambda held: not _is(held, value))
+    return Condition(field.name, f"{field.name} is {value}", lambda held: _is(held, value), _equals(field, value))
+
+
+def _is(held: Any, value: str) -> bool:
+    if isinstance(held, bool) or held is None:
+        return bool(held) == (value.casefold() in ("true", "yes", "checked"))
+    return any(same(text, value) for text in strings_in(held)) or same(cell(held, {}), value)
+
+
+def _compared(field: FieldInfo, operator: str, text: str) -> Condition | None:
+    found = re.search(r"-?\d[\d,]*(?:\.\d+)?", text)
+    if found is None or not field.is_number:
+        return None
+    limit = float(found.group().replace(",", ""))
+    above = operator in (">", ">=", "over", "above", "more than")
+    sign = operator if operator in (">=", "<=") else ">" if above else "<"
+    checks: dict[str, Callable[[float], bool]] = {
+        ">": lambda held: held > limit,
+        ">=": lambda held: held >= limit,
+        "<": lambda held: held < limit,
+        "<=": lambda held: held <= limit,
+    }
+    check = checks[sign]
+    return Condition(
+        field.name,
+        f"{field.name} {sign} {cell(limit, {})}",
+        lambda held: isinstance(held, int | float) and check(held),
+        f"{{{field.name}}}{sign}{limit:g}" if _plain_name(field) else "",
+    )
+
+
+def _amounts(text: str, fields: Sequence[FieldInfo]) -> list[Condition]:
+    found = _AMOUNT.search(text)
+    numbers = [field for field in fields if field.is_number]
+    if found is None or not numbers:
+        return []
+    field = find_field(text[: found.start()], numbers) or next(
+        (field for field in numbers if field.type == "currency"), numbers[0]
+    )
+    made = _compared(field, found.group(1).lower(), found.group(2))
+    return [made] if made else []
+
+
+def _choices(text: str, fields: Sequence[FieldInfo]) -> list[Condition]:
+    words = " ".join(stems(text))
+    found = []
+    for field in fields:
+        if field.type not in SELECT_TYPES:
+            continue
+        named = [choice for choice in field.choices if re.search(rf"\b{re.escape(' '.join(stems(choice)))}\b", words)]
+        named = [choice for choice in named if stems(choice)]
+        if named and not _is_heading(named, field):
+            label = f"{field.name} is {' or '.join(named)}"
+            formula = _equals(field, named[0]) if len(named) == 1 else ""
+            found.append(Condition(field.name, label, _any_of(set(named)), formula))
+    return found[:1]
+
+
+def _is_heading(named: Sequence[str], field: FieldInfo) -> bool:
+    return any(same(choice, field.name) for choice in named)
+
+
+def _open(text: str, fields: Sequence[FieldInfo], today: date) -> list[Condition]:
+    """ "open" where no choice is called so: all but the choices that mean an end."""
+    if not _OPEN.search(text):
+        return []
+    found = []
+    for field in fields:
+        ends = [choice for choice in field.choices if choice.casefold() in _CLOSED]
+        if field.type == "singleSelect" and ends:
+            label = f"{field.name} is not {' or '.join(ends)}"
+            found.append(Condition(field.name, label, _none_of(set(ends)), _unequal(field, ends)))
+        elif field.type == "checkbox" and field.name.casefold() in _CLOSED:
+            found.append(Condition(field.name, f"{field.name} is unchecked", lambda held: not held))
+    due = next((f for f in fields if f.type in DATE_TYPES and "due" in stems(f.name)), None)
+    if "overdue" in text and due is not None:
+        limit = today.isoformat()
+        found = found[:1]
+        found.append(
+            Condition(due.name, f"{due.name} is before {limit}", lambda held: _day(held) < limit if held else False)
+        )
+        return found
+    return found[:1]
+
+
+def _none_of(ends: set[str]) -> Callable[[Any], bool]:
+    return lambda value: not any(text in ends for text in strings_in(value))
+
+
+def _dates(text: str, fields: Sequence[FieldInfo], today: date) -> list[Condition]:
+    span = _span(text, today)
+    field = next((field for field in fields if field.type in DATE_TYPES), None)
+    if span is None or field is None:
+        return []
+    first, after = span
+    label = f"{field.name} is from {first} to before {after}"
+    return [Condition(field.name, label, lambda held: bool(held) and first <= _day(held) < after)]
+
+
+def _span(text: str, today: date) -> tuple[str, str] | None:
+    month = _MONTH.search(text)
+    start = today.replace(day=1)
+    if month:
+        year = int(month[2]) if month[2] else today.year
+        start = date(year, _MONTHS.index(month[1].lower()) + 1, 1)
+    elif "last month" in text:
+        start = (start - timedelta(days=1)).replace(day=1)
+    elif "this year" in text:
+        return f"{today.year}-01-01", f"{today.year + 1}-01-01"
+    elif "last year" in text:
+        return f"{today.year - 1}-01-01", f"{today.year}-01-01"
+    elif "this week" in text:
+        monday = today - timedelta(days=today.weekday())
+        return monday.isoformat(), (monday + timedelta(days=7)).isoformat()
+    elif "this month" not in text:
+        year_named = re.search(r"\bin (20\d\d)\b", text)
+        return (f"{year_named[1]}-01-01", f"{int(year_named[1]) + 1}-01-01") if year_named else None
+    return start.isoformat(), (start + timedelta(days=32)).replace(day=1).isoformat()
+
+
+def _day(value: Any) -> str:
+    return str(value)[:10]
+
+
+def _plain_name(field: FieldInfo) -> bool:
+    return not {"{", "}", "\\"} & set(field.name)
+
+
+def _literal(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _equals(field: FieldInfo, value: str) -> str:
+    plain = field.type in ("singleSelect", "singleLineText", "multilineText", "email", "phoneNumber", "url")
+    return f"{{{field.name}}}={_literal(value)}" if plain and _plain_name(field) else ""
+
+
+def _unequal(field: FieldInfo, values: Sequence[str]) -> str:
+    if not _plain_name(field):
+        return ""
+    parts = [f"{{{field.name}}}!={_literal(value)}" for value in values]
+    return parts[0] if len(parts) == 1 else f"AND({', '.join(parts)})"

@@ -1,0 +1,228 @@
+"""Recipes that write: create, update, delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pyairtable_devkit.gemini.planner import markdown, shapes
+from pyairtable_devkit.gemini.planner.assignments import Masked, assignments, cell_values
+from pyairtable_devkit.gemini.planner.links import find_one, linked_table
+from pyairtable_devkit.gemini.planner.outcome import AskUser, CannotDo
+from pyairtable_devkit.gemini.planner.schema import (
+    LINK_TYPES,
+    FieldInfo,
+    Record,
+    Table,
+    find_field,
+    primary,
+    require_table,
+)
+from pyairtable_devkit.gemini.planner.words import QUOTED, record_ids, stem, stems
+from pyairtable_devkit.gemini.planner.world import World
+
+_VERB = re.compile(r"^\w+\s+(?:(?:a|an|the|new|another|some|two|three)\s+)*", re.IGNORECASE)
+_HEAD_END = re.compile(r"\b(?:for|with|where|on|due|in|into|to|and set|assigned|by|whose)\b|[,:;]", re.IGNORECASE)
+_CALLED = re.compile(
+    r"\b(?:named|called|titled)\s+(?P<name>⟦\d+⟧|.+?)(?=\s+(?:for|with|in|to|on|and)\b|[,;]|[.!?]*$)", re.I
+)
+_INTO = re.compile(r"\b(?:in|into|to)\s+(?:the\s+)?(?P<table>[\w ]+?)\s+table\b", re.IGNORECASE)
+_WHO_TO_VALUE = r"(?P<who>.+?)\s+to\s+(?P<value>.+)$"
+_FIELD_OF_WHO = r"(?P<field>[\w ]+?)\s+(?:of|for|on|in)\s+(?P<who>.+?)"
+_SET = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"^(?:set|change|update|put)\s+(?:the\s+)?{_FIELD_OF_WHO}\s+(?:to|as|=)\s+(?P<value>.+)$",
+        r"^(?:mark|flag)\s+(?P<who>.+?)\s+(?:as|to)\s+(?P<value>.+)$",
+        rf"^(?:assign|move|rename)\s+{_WHO_TO_VALUE}",
+        rf"^(?:set|change|update)\s+{_WHO_TO_VALUE}",
+    )
+)
+_FINISH = re.compile(r"^(?:complete|close|finish)\s+(?P<who>.+)$", re.IGNORECASE)
+_UPDATE_WITH = re.compile(
+    r"^(?:update|change|set|edit)\s+(?P<who>.+?)\s*(?::|\bwith\b|\bso that\b)\s*(?P<rest>.+)$", re.I
+)
+_DELETE = re.compile(r"^\w+\s+(?P<who>.+?)(?:\s+from\s+(?:the\s+)?(?P<where>[\w ]+?)(?:\s+table)?)?[.!?]*$", re.I)
+_FILLER = {
+    "the",
+    "a",
+    "an",
+    "record",
+    "row",
+    "entry",
+    "item",
+    "new",
+    "named",
+    "called",
+    "titled",
+    "with",
+    "name",
+    "table",
+}
+_ENDS = ("done", "completed", "complete", "finished", "closed")
+
+
+def create_records(text: str, world: World) -> str:
+    """ "Create a task 'Order tiles' for project 'Villa Rosa' with status Open" """
+    masked = Masked(text, QUOTED)
+    head = _VERB.sub("", masked.text)
+    if re.match(r"table\b", head, re.IGNORECASE):
+        raise CannotDo("None of the tools I was given can create a table of your own design.")
+    cut = _HEAD_END.search(head)
+    noun, rest = (head[: cut.start()], head[cut.start() :]) if cut else (head, "")
+    tables = world.tables()
+    into = _INTO.search(masked.text)
+    table = require_table(into["table"] if into else masked.without_quotes(noun), tables)
+    fields = world.fields([table])[0]
+    names = _names(noun, head, masked, table)
+    assigned = assignments(_INTO.sub(" ", _CALLED.sub(" ", rest)), masked, fields, tables)
+    first = primary(fields)
+    names = names or [value for field, value in assigned if field == first]
+    if not names and not first.is_computed:
+        raise AskUser(f"What should the new record in {table.name} be called?")
+    values = cell_values([pair for pair in assigned if pair[0] != first], tables, world)
+    rows = [{first.name: name, **values} for name in names] or [values]
+    return _created(rows, table, first, world)
+
+
+def _names(noun: str, head: str, masked: Masked, table: Table) -> list[str]:
+    """What the new records are called: quoted, after "called", or the words that follow the table's name."""
+    called = _CALLED.search(head)
+    if called:
+        return [masked.restore(called["name"])]
+    quotes = masked.quotes_in(noun)
+    return quotes or ([name] if (name := _beside(noun, table)) else [])
+
+
+def _beside(phrase: str, table: Table) -> str:
+    """The words of a phrase that are neither the table's name nor filling."""
+    own = {*stems(table.name), *_FILLER}
+    words = phrase.strip().rstrip(".?!").split()
+    while words and (stem(words[0]) in own or words[0].lower() in own):
+        words.pop(0)
+    return " ".join(words)
+
+
+def _created(rows: Sequence[dict[str, Any]], table: Table, first: FieldInfo, world: World) -> str:
+    if len(rows) > 1 and world.toolbox.has("batch_create"):
+        payload = [{"fields": row} for row in rows] if world.toolbox.wraps_rows() else list(rows)
+        results = world.write([world.call("batch_create", table=table.id, rows=payload)])
+    else:
+        results = world.write([world.call("create_record", table=table.id, values=row) for row in rows])
+    made = [record for result in results for record in shapes.records_in(result)]
+    ids = [str(record["id"]) for record in made]
+    named = ", ".join(f"**{row.get(first.name, 'a record')}**" for row in rows)
+    told = f" ({', '.join(ids)})" if ids else ""
+    shown = markdown.table(["Field", "Value"], [[key, str(value)] for key, value in _first_fields(made, rows)])
+    return f"I created {named} in {table.name}{told}:\n\n{shown}"
+
+
+def _first_fields(made: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    fields: dict[str, Any] = made[0]["fields"] if made else rows[0]
+    return [(name, markdown.cell(value, {})) for name, value in fields.items()]
+
+
+def update_record(text: str, world: World) -> str:
+    """ "Set the status of task 'Order tiles' to Done", "mark task X as done", "update task X with budget 5" """
+    masked = Masked(text.rstrip(" .!?"), QUOTED)
+    who, field_words, value, rest = _parse_update(masked.text)
+    tables = world.tables()
+    table = require_table(masked.without_quotes(who), tables)
+    fields = world.fields([table])[0]
+    if rest:
+        assigned = assignments(" " + rest, masked, fields, tables)
+    else:
+        field, who = _target_field(who, field_words, masked.restore(value), text, fields, tables)
+        assigned = [(field, masked.restore(value))]
+    if not assigned:
+        raise AskUser(f"Which field of {table.name} should I set, and to what?")
+    record = _record(who, masked, table, fields, world)
+    values = cell_values(assigned, tables, world)
+    world.write([world.call("update_record", table=table.id, record=record.id, values=values)])
+    first = primary(fields)
+    done = ", ".join(f"{field.name} to **{wanted}**" for field, wanted in _shown(assigned, values))
+    return f"I set {done} on **{record.fields.get(first.name, record.id)}** in {table.name} ({record.id})."
+
+
+def _shown(assigned: Sequence[tuple[FieldInfo, str]], values: dict[str, Any]) -> list[tuple[FieldInfo, str]]:
+    return [
+        (field, text if field.type in LINK_TYPES else markdown.cell(values[field.name], {})) for field, text in assigned
+    ]
+
+
+def _parse_update(text: str) -> tuple[str, str, str, str]:
+    """Who is changed, the words that name the field, the value, or (instead of those) a list of assignments."""
+    for pattern in _SET:
+        found = pattern.match(text)
+        if found:
+            return found["who"], found.groupdict().get("field") or "", found["value"], ""
+    found = _FINISH.match(text)
+    if found:
+        return found["who"], "", "done", ""
+    found = _UPDATE_WITH.match(text)
+    if found:
+        return found["who"], "", "", found["rest"]
+    raise AskUser("Which record should I change, and what should it be?")
+
+
+def _target_field(
+    who: str, named: str, value: str, text: str, fields: Sequence[FieldInfo], tables: Sequence[Table]
+) -> tuple[FieldInfo, str]:
+    """The field to set, and `who` without the words that named it."""
+    if named:
+        field = find_field(named, fields)
+        if field is None:
+            names = ", ".join(item.name for item in fields)
+            raise AskUser(f"There is no field '{named}'. Which one do you mean: {names}?")
+        return field, who
+    if text.lower().startswith("rename"):
+        return primary(fields), who
+    for field in sorted(fields, key=lambda item: -len(item.name)):
+        tail = re.search(rf"(?:'s|’s)?\s+{re.escape(field.name)}$", who, re.IGNORECASE)
+        if tail:
+            return field, who[: tail.start()]
+    return _field_of_value(value, fields, tables), who
+
+
+def _field_of_value(value: str, fields: Sequence[FieldInfo], tables: Sequence[Table]) -> FieldInfo:
+    """The field that can hold a value: a choice, a checkbox of that name, a link to a table that is named."""
+    wanted = {value.casefold(), *(_ENDS if value.casefold() in _ENDS else ())}
+    for field in fields:
+        if any(choice.casefold() in wanted for choice in field.choices):
+            return field
+    for field in fields:
+        if field.type == "checkbox" and stem(field.name) in {stem(word) for word in wanted}:
+            return field
+    words = set(stems(value))
+    for field in fields:
+        other = linked_table(field, tables) if field.type in LINK_TYPES else None
+        if other is not None and set(stems(other.name)) & words:
+            return field
+    raise AskUser(f"Which field should be '{value}'? There are: {', '.join(field.name for field in fields)}.")
+
+
+def _record(who: str, masked: Masked, table: Table, fields: Sequence[FieldInfo], world: World) -> Record:
+    ids = record_ids(masked.restore(who))
+    if ids:
+        return Record(ids[0], {})
+    name = next(iter(masked.quotes_in(who)), "") or _beside(who, table)
+    if not name or name.lower() in ("all", "every", "it", "them"):
+        raise AskUser(f"Which record of {table.name} do you mean? Please give its name or id.")
+    return find_one(world, table, primary(fields), name)
+
+
+def delete_record(text: str, world: World) -> str:
+    """ "Delete the task 'Order tiles'", "remove recXXXXXXXXXXXXXX from Tasks" """
+    masked = Masked(text, QUOTED)
+    found = _DELETE.match(masked.text)
+    if found is None:
+        raise AskUser("Which record should I delete?")
+    who, where = found["who"], found["where"] or ""
+    tables = world.tables()
+    table = require_table(where or masked.without_quotes(who), tables)
+    fields = world.fields([table])[0]
+    record = _record(who, masked, table, fields, world)
+    world.write([world.call("delete_record", table=table.id, record=record.id)])
+    name = record.fields.get(primary(fields).name, record.id)
+    return f"I deleted **{name}** from {table.name} ({record.id})."
