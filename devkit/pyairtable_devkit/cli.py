@@ -5,6 +5,7 @@ should not wait for them to import each other.
 """
 
 import os
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +47,8 @@ def demo(
     """Start everything, show the main job, check every answer, and stay up until Ctrl-C."""
     from pyairtable_devkit import launch
 
-    environment = dict(os.environ)
-    raise typer.Exit(launch.demo(data, workspaces, port_offset, environment, stay=not leave, write=write))
+    everything = partial(launch.everything, data, workspaces, port_offset, dict(os.environ))
+    raise typer.Exit(everything(with_demo=True, stay=not leave, write=write))
 
 
 @app.command()
@@ -59,7 +60,8 @@ def up(
     """Start everything and stay up until Ctrl-C."""
     from pyairtable_devkit import launch
 
-    raise typer.Exit(launch.up(data, workspaces, port_offset, dict(os.environ)))
+    everything = partial(launch.everything, data, workspaces, port_offset, dict(os.environ))
+    raise typer.Exit(everything(with_demo=False, stay=True, write=True))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -9,23 +10,24 @@ from rich.console import Console
 
 from pyairtable_devkit import topology
 from pyairtable_devkit.databases import Database, DatabaseError
-from pyairtable_devkit.demo.run import Demo, run
+from pyairtable_devkit.demo.run import Demo, addresses, run
 from pyairtable_devkit.demo.show import Show
 from pyairtable_devkit.ports import PortTakenError
 from pyairtable_devkit.stack import StopRequestedError, stop_signals
 from pyairtable_devkit.topology import Plan, PlanError
 
 
-def demo(
+def everything(
     data: Path,
     workspaces: Path,
     port_offset: int,
     environment: Mapping[str, str],
     *,
+    with_demo: bool,
     stay: bool,
     write: bool,
 ) -> int:
-    """Start everything and take the demo's steps; return the exit code."""
+    """Start everything, take the demo's steps if asked to, stay up if asked to; return the exit code."""
     began = float(psutil.Process().create_time())
     show = Show(Console())
     try:
@@ -34,19 +36,13 @@ def demo(
         show.failed(str(error))
         return 1
     introduce(plan, show)
-    return run(plan, show, steps=Demo(write=write, seconds=lambda: time.time() - began), stay=stay)
-
-
-def up(data: Path, workspaces: Path, port_offset: int, environment: Mapping[str, str]) -> int:
-    """Start everything and stay; return the exit code."""
-    show = Show(Console())
-    try:
-        plan = topology.make_plan(data, workspaces, port_offset, environment, write=True)
-    except PlanError as error:
-        show.failed(str(error))
-        return 1
-    introduce(plan, show)
-    return run(plan, show, steps=None, stay=True)
+    demo = Demo(write=write, seconds=lambda: time.time() - began)
+    return run(
+        topology.parts(plan),
+        show,
+        steps=partial(demo, plan, show) if with_demo else lambda: True,
+        stay=partial(addresses, plan, show) if stay else None,
+    )
 
 
 def database(kind: type[Database], data: Path, port: int) -> int:

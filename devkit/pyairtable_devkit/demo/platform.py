@@ -101,9 +101,8 @@ def _events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def _payload(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a run event that belongs to its kind."""
-    inner = body.get(kind)
-    return inner if isinstance(inner, dict) else body
+    """Return the part of a run event that belongs to its kind; an error after the start is problem details."""
+    return body if kind == "error" else dict(body[kind])
 
 
 def _collect(events: Iterator[Event], show: Callable[[Event], None]) -> Turn:
@@ -119,6 +118,8 @@ def _collect(events: Iterator[Event], show: Callable[[Event], None]) -> Turn:
                 return Turn(answer, tuple(done.get("tools_used", ())), done.get("cost_info", {}))
             case "failed":
                 raise StepFailedError(f"{event.payload.get('reason')}: {event.payload.get('message')}")
+            case "error":
+                raise StepFailedError(f"the stream broke off: {event.payload.get('detail') or event.payload}")
             case "cancelled":
                 raise StepFailedError("the run was cancelled")
     raise StepFailedError("the stream ended before the answer was complete")

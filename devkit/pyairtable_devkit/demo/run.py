@@ -12,26 +12,29 @@ from pyairtable_devkit.demo.airtable import DirectAirtable
 from pyairtable_devkit.demo.platform import PlatformClient, StepFailedError
 from pyairtable_devkit.demo.questions import Question, Sources, acme_questions, require
 from pyairtable_devkit.demo.show import Show, cost_line
-from pyairtable_devkit.parts import PartFailedError
+from pyairtable_devkit.parts import Part, PartFailedError
 from pyairtable_devkit.ports import PortTakenError
 from pyairtable_devkit.stack import Stack, StopRequestedError, stop_signals
-from pyairtable_devkit.topology import SERVICES, Plan, parts
+from pyairtable_devkit.topology import SERVICES, Plan
 
 INTERRUPTED = 130
 TOOL_COUNT = 16
 
 
-def run(plan: Plan, show: Show, *, steps: Callable[[Plan, Show], bool] | None, stay: bool) -> int:
-    """Bring everything up, take the steps, stay up until Ctrl-C if asked to; return the exit code."""
+def run(stack_of: Sequence[Part], show: Show, *, steps: Callable[[], bool], stay: Callable[[], None] | None) -> int:
+    """Bring the parts up and take the steps; return the exit code.
+
+    steps tells whether all of them held. stay is called when everything is to stay up until Ctrl-C, None stops it.
+    """
     held = False
     try:
-        with stop_signals(), Stack(parts(plan), report=show.part) as stack:
+        with stop_signals(), Stack(stack_of, report=show.part) as stack:
             stack.start()
             show.quiet()
-            held = steps(plan, show) if steps else True
+            held = steps()
             stack.check()
             if stay:
-                addresses(plan, show)
+                stay()
                 stack.wait()
     except (PartFailedError, PortTakenError) as error:
         show.quiet()

@@ -1,0 +1,126 @@
+"""The tables of the demo: ports, order, environment, and the choice between emulators and real services."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from unit.devkit.support import REPOSITORY
+
+from pyairtable_devkit import topology
+from pyairtable_devkit.parts import ProcessPart
+from pyairtable_devkit.topology import Plan, PlanError
+
+REAL = {"AIRTABLE_TOKEN": "token-of-nobody", "GEMINI_API_KEY": "key-of-nobody", "AIRTABLE_BASE": "appOne, appTwo"}
+ACME = REPOSITORY / "examples" / "acme"
+
+
+def plan(tmp_path: Path, environment: dict[str, str] | None = None, offset: int = 0, write: bool = False) -> Plan:
+    return topology.make_plan(tmp_path, ACME, offset, environment or {}, write=write)
+
+
+def process(plan: Plan, name: str) -> ProcessPart:
+    found = next(part for part in topology.parts(plan) if part.name == name)
+    assert isinstance(found, ProcessPart)
+    return found
+
+
+def test_every_part_stands_after_those_it_needs(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for part in topology.parts(plan(tmp_path)):
+        assert seen.issuperset(part.after), part.name
+        seen.add(part.name)
+    assert len(seen) == 10
+
+
+def test_the_documented_ports_are_used_each_once(tmp_path: Path) -> None:
+    ports = [port for part in topology.parts(plan(tmp_path)) for port in part.ports]
+    numbers = (0, 1, 2, 3, 6)
+    services = [base + number for base in (8000, 9000) for number in numbers]
+    assert sorted(ports) == sorted([*services, 8090, 8091, 15432, 16379])
+
+
+def test_an_offset_moves_every_port_and_every_address(tmp_path: Path) -> None:
+    moved = plan(tmp_path, offset=100)
+    assert min(port for part in topology.parts(moved) for port in part.ports) == 8100
+    values = " ".join(topology.platform_environment(moved).values())
+    assert ":8102" not in values  # nobody is told the gateway's REST address
+    for address in (":15532/", ":16479/", ":8190", ":8191", ":9106", ":9102", ":9101", ":8101/mcp", ":9103"):
+        assert address in values
+
+
+def test_the_platform_is_configured_by_environment_only(tmp_path: Path) -> None:
+    gateway = process(plan(tmp_path, {"LOG_LEVEL": "DEBUG", "PATH": "/bin"}), "airtable-gateway")
+    assert gateway.command[1:] == ["serve", "airtable-gateway"]
+    expected = {
+        "LOG_LEVEL": "DEBUG",
+        "PATH": "/bin",
+        "ENVIRONMENT": "development",
+        "HOST": "127.0.0.1",
+        "HTTP_PORT": "8002",
+        "GRPC_PORT": "9002",
+        "DATABASE_URL": "postgresql://postgres:devkit@127.0.0.1:15432/pyairtable",
+        "REDIS_URL": "redis://127.0.0.1:16379/0",
+        "AIRTABLE_API_URL": "http://127.0.0.1:8090",
+        "GEMINI_API_URL": "http://127.0.0.1:8091",
+        "WORKSPACES_PATH": str(ACME),
+        "WORKSPACES_TARGET": "127.0.0.1:9006",
+    }
+    assert {name: gateway.env.get(name) for name in expected} == expected
+
+
+def test_loopback_is_kept_out_of_a_proxy(tmp_path: Path) -> None:
+    assert topology.platform_environment(plan(tmp_path))["NO_PROXY"] == "127.0.0.1,localhost"
+    behind = plan(tmp_path, {"NO_PROXY": "intranet.example"})
+    assert topology.platform_environment(behind)["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+
+
+@pytest.mark.parametrize("lonely", ["AIRTABLE_TOKEN", "GEMINI_API_KEY"])
+def test_one_credential_alone_is_not_used(tmp_path: Path, lonely: str) -> None:
+    chosen = plan(tmp_path, {lonely: "something"})
+    assert chosen.upstreams.emulated
+    assert topology.platform_environment(chosen)[lonely] != "something"
+
+
+def test_with_both_credentials_the_real_services_are_used(tmp_path: Path) -> None:
+    real = plan(tmp_path, REAL)
+    names = [part.name for part in topology.parts(real)]
+    assert not [name for name in names if "emulator" in name]
+    environment = topology.platform_environment(real)
+    assert environment["AIRTABLE_TOKEN"] == "token-of-nobody"
+    assert environment["AIRTABLE_API_URL"] == "https://api.airtable.com"
+    assert environment["GEMINI_API_URL"] == "https://generativelanguage.googleapis.com"
+    assert real.upstreams.base_id == "appOne"
+
+
+@pytest.mark.parametrize(("write", "access"), [(False, "ReadOnly"), (True, "ReadWrite")])
+def test_real_bases_are_declared_without_the_token(tmp_path: Path, write: bool, access: str) -> None:
+    folder = plan(tmp_path, REAL, write=write).workspaces_dir
+    text = (folder / "demo.yaml").read_text()
+    bases = yaml.safe_load(text)["spec"]["airtable"]["bases"]
+    assert [(base["baseId"], base["access"], base["default"]) for base in bases] == [
+        ("appOne", access, True),
+        ("appTwo", access, False),
+    ]
+    assert "token-of-nobody" not in text
+
+
+def test_real_credentials_without_a_base_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="set AIRTABLE_BASE"):
+        plan(tmp_path, {**REAL, "AIRTABLE_BASE": " "})
+
+
+def test_a_missing_folder_of_workspaces_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"There is no folder .*nowhere"):
+        topology.make_plan(tmp_path, tmp_path / "nowhere", 0, {}, write=False)
+
+
+def test_credentials_do_not_show_in_a_repr(tmp_path: Path) -> None:
+    real = plan(tmp_path, REAL)
+    shown = repr(real) + repr(topology.parts(real))
+    assert "token-of-nobody" not in shown
+    assert "key-of-nobody" not in shown
+
+
+def test_the_example_declares_the_base_of_the_emulator() -> None:
+    document = yaml.safe_load((ACME / "workspace.yaml").read_text())
+    assert document["spec"]["airtable"]["bases"][0]["baseId"] == topology.emulators().base_id
