@@ -27,7 +27,7 @@ def configure_logging(service: str, level: str) -> None:
     )
     handler.addFilter(add_call)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx2", "httpcore2", "google_genai", "mcp", "asyncio", "uvicorn.access"):
+    for noisy in ("httpx2", "httpcore2", "google_genai", "mcp", "asyncio", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute
 from pyairtable_platform import __version__
 
 from .access import DEVELOPMENT_NOTE, Access
-from .channels import MAX_MESSAGE_BYTES, open_channel
+from .channels import MAX_MESSAGE_BYTES, ServiceChannel, open_channel
 from .health import Check, Health
 from .http import build_app
 from .interceptors import CallInterceptor
@@ -67,6 +67,8 @@ class Service:
     """Said at start and in /health."""
     background: Sequence[Background] = ()
     """Run until the end; one that returns or fails ends the process."""
+    on_drain: Sequence[Callable[[], None]] = ()
+    """Called when the service goes unready: end streams that would otherwise hold it until the grace is over."""
     generic_handlers: Sequence[grpc.GenericRpcHandler] = ()
     """For gRPC methods that no servicer has (the door's pass-through)."""
     reflected: Sequence[str] = ()
@@ -147,13 +149,15 @@ class RunningService:
         self._http: QuietServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._http_task: asyncio.Task[None] | None = None
+        self._own_channel: ServiceChannel | None = None
+        self._becoming_ready: asyncio.Task[None] | None = None
         self.addresses = Addresses("", "")
 
     async def start(self) -> None:
         """Listen, then become ready in the background as soon as every dependency has answered."""
         grpc_port = await self._start_grpc()
         self._own_channel = open_channel(f"{loopback_of(self._settings.host)}:{grpc_port}", self._settings)
-        http_port = await self._start_http()
+        http_port = await self._start_http(self._own_channel)
         host = loopback_of(self._settings.host)
         self.addresses = Addresses(f"http://{host}:{http_port}", f"{host}:{grpc_port}")
         self._tasks = [asyncio.create_task(run_forever(task)) for task in self.service.background]
@@ -162,6 +166,7 @@ class RunningService:
 
     async def ready(self) -> None:
         """Wait until it serves."""
+        assert self._becoming_ready is not None, "start() comes first"
         await asyncio.shield(self._becoming_ready)
 
     async def background_ended(self) -> None:
@@ -173,27 +178,30 @@ class RunningService:
             task.result()
 
     async def stop(self) -> None:
-        """Go unready, give load balancers a moment, let calls end, close."""
+        """Go unready, give load balancers a moment, let calls end, close. Also after a start that failed half-way."""
         self.health.serving = False
-        if self._grpc is None:
-            return
-        await self._grpc_health.enter_graceful_shutdown()
-        self._becoming_ready.cancel()
-        await asyncio.sleep(self._settings.shutdown_delay_seconds)
+        background = [task for task in (*self._tasks, self._becoming_ready) if task is not None]
+        if self._becoming_ready is not None:
+            self._becoming_ready.cancel()
+            await self._grpc_health.enter_graceful_shutdown()
+            await asyncio.sleep(self._settings.shutdown_delay_seconds)
+            for end_streams in self.service.on_drain:
+                end_streams()
         if self._http is not None and self._http_task is not None:
             self._http.should_exit = True
-            with suppress(asyncio.CancelledError):
-                await self._http_task
-        await self._grpc.stop(self._settings.shutdown_grace_seconds)
-        await self._own_channel.channel.close()
-        for task in self._tasks:
+            await asyncio.gather(self._http_task, return_exceptions=True)
+        if self._grpc is not None:
+            await self._grpc.stop(self._settings.shutdown_grace_seconds)
+        if self._own_channel is not None:
+            await self._own_channel.channel.close()
+        for task in background:
             task.cancel()
-        await asyncio.gather(*self._tasks, self._becoming_ready, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         log.info("stopped")
 
     async def _start_grpc(self) -> int:
         interceptor = CallInterceptor(Access(self._settings), self._settings.request_timeout_seconds)
-        server = grpc.aio.server(interceptors=[interceptor], options=self._grpc_options())
+        self._grpc = server = grpc.aio.server(interceptors=[interceptor], options=self._grpc_options())
         for servicer in self.service.servicers:
             servicer.register(servicer.implementation, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._grpc_health, server)
@@ -212,11 +220,10 @@ class RunningService:
                 f"port {self._settings.grpc_port} (GRPC_PORT) is taken: stop what listens there or choose another"
             )
         await server.start()
-        self._grpc = server
         return port
 
-    async def _start_http(self) -> int:
-        contract = [(servicer.descriptor, self._own_channel) for servicer in self.service.servicers]
+    async def _start_http(self, own_channel: ServiceChannel) -> int:
+        contract = [(servicer.descriptor, own_channel) for servicer in self.service.servicers]
         app = build_app(
             title=self.service.title,
             version=__version__,

@@ -34,4 +34,5 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         ],
         checks={"documents": source.check},
         background=[source.follow],
+        on_drain=[registry.close],
     )

@@ -50,8 +50,13 @@ Change = Snapshot | Applied | Removed
 class Watcher:
     """Somebody who is told; `overtaken` when they read too slowly and need everything anew."""
 
-    changes: asyncio.Queue[Change] = field(default_factory=lambda: asyncio.Queue(QUEUED_CHANGES))
+    changes: asyncio.Queue[Change | None] = field(default_factory=lambda: asyncio.Queue(QUEUED_CHANGES))
     overtaken: bool = False
+
+    def drop_queued(self) -> None:
+        """Forget what was not read."""
+        while not self.changes.empty():
+            self.changes.get_nowait()
 
 
 class Registry:
@@ -95,12 +100,10 @@ class Registry:
         self._watchers.add(watcher)
         try:
             yield self.snapshot()
-            while True:
-                change = await watcher.changes.get()
+            while (change := await watcher.changes.get()) is not None:
                 if watcher.overtaken:
                     watcher.overtaken = False
-                    while not watcher.changes.empty():
-                        watcher.changes.get_nowait()
+                    watcher.drop_queued()
                     change = self.snapshot()
                 yield change
         finally:
@@ -110,9 +113,13 @@ class Registry:
         """Everything, by name."""
         return Snapshot(tuple(workspace for _, workspace in sorted(self._workspaces.items())))
 
-    def _tell(self, change: Change) -> None:
+    def close(self) -> None:
+        """End every watch: this process stops, and its readers go to another one."""
+        self._tell(None)
+
+    def _tell(self, change: Change | None) -> None:
         for watcher in self._watchers:
-            try:
-                watcher.changes.put_nowait(change)
-            except asyncio.QueueFull:
-                watcher.overtaken = True
+            if watcher.changes.full():
+                watcher.drop_queued()
+                watcher.overtaken = change is not None
+            watcher.changes.put_nowait(change)

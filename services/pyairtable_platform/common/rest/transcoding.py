@@ -23,6 +23,8 @@ MAX_JSON_DEPTH = 25
 
 _UNKNOWN_FIELD = re.compile(r'no field named "([^"]+)"')
 _BAD_FIELD = re.compile(r"Failed to parse ([\w.\[\]]+) field: (.*)", re.DOTALL)
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_WHOLE_NUMBERS = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_UINT32)
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -93,6 +95,10 @@ def query_value(field: FieldDescriptor, text: str) -> Any:
         if text.lower() not in _TRUTHS:
             raise InvalidInput.at(field.name, "must be true or false")
         return _TRUTHS[text.lower()]
+    if field.type in _WHOLE_NUMBERS:
+        if not _WHOLE_NUMBER.fullmatch(text):
+            raise InvalidInput.at(field.name, "must be a whole number")
+        return int(text)
     return text
 
 

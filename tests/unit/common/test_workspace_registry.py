@@ -1,0 +1,77 @@
+"""The copy of the workspace registry that services keep: what a caller's words mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyairtable_platform.common.channels import ServiceChannel
+from pyairtable_platform.common.errors import Denied, InvalidInput, NotFound, Reason, Unavailable
+from pyairtable_platform.common.registry import WorkspaceRegistry
+from pyairtable_protos.workspaces.v1 import workspace_pb2 as messages
+from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
+
+CRM = messages.BaseBinding(name="crm", base_id="appCRM", access=messages.BASE_ACCESS_READ_WRITE, is_default=True)
+SHOP = messages.BaseBinding(name="shop", base_id="appSHOP", access=messages.BASE_ACCESS_READ_ONLY)
+
+
+@pytest.fixture
+async def registry() -> WorkspaceRegistry:
+    return WorkspaceRegistry(ServiceChannel("127.0.0.1:1"))
+
+
+def snapshot(*workspaces: messages.Workspace) -> rpc.WatchWorkspacesResponse:
+    return rpc.WatchWorkspacesResponse(snapshot=rpc.WorkspaceSnapshot(workspaces=workspaces))
+
+
+def workspace(name: str, **fields: object) -> messages.Workspace:
+    return messages.Workspace(name=name, **fields)  # type: ignore[arg-type]
+
+
+async def test_nothing_is_answered_before_the_first_snapshot(registry: WorkspaceRegistry) -> None:
+    with pytest.raises(Unavailable):
+        registry.resolve("acme")
+    with pytest.raises(Unavailable):
+        await registry.check()
+
+
+async def test_no_name_means_the_only_one(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(workspace("acme")))
+    assert registry.resolve("").name == "acme"
+    registry.apply(rpc.WatchWorkspacesResponse(applied=workspace("beta")))
+    with pytest.raises(InvalidInput, match="acme, beta") as caught:
+        registry.resolve("")
+    assert caught.value.reason is Reason.WORKSPACE_REQUIRED
+
+
+async def test_unknown_and_suspended_ones_are_named(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(workspace("acme", suspended=True)))
+    with pytest.raises(Denied, match="acme"):
+        registry.resolve("acme")
+    with pytest.raises(NotFound, match="nope"):
+        registry.resolve("nope")
+
+
+async def test_changes_are_taken_in(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(workspace("acme"), workspace("beta")))
+    registry.apply(rpc.WatchWorkspacesResponse(removed="beta"))
+    assert registry.names() == ["acme"]
+    registry.apply(snapshot())
+    assert registry.names() == []
+
+
+async def test_a_base_by_id_by_name_and_by_default(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(workspace("acme", bases=[CRM, SHOP])))
+    acme = registry.resolve("acme")
+    assert {acme.base(name).base_id for name in ("", "default", "crm", "appCRM")} == {"appCRM"}
+    assert acme.base("shop").access == "ReadOnly"
+    with pytest.raises(NotFound, match="appNOPE") as caught:
+        acme.base("appNOPE")
+    assert caught.value.reason is Reason.BASE_NOT_FOUND
+
+
+async def test_several_bases_without_a_default_must_be_named(registry: WorkspaceRegistry) -> None:
+    other = messages.BaseBinding(name="other", base_id="appOTHER", access=messages.BASE_ACCESS_SCHEMA)
+    registry.apply(snapshot(workspace("acme", bases=[SHOP, other])))
+    with pytest.raises(InvalidInput) as caught:
+        registry.resolve("acme").base("")
+    assert caught.value.reason is Reason.BASE_REQUIRED
