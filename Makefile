@@ -50,6 +50,15 @@ format: setup ## Rewrite the Python files in the common style
 protos: setup ## Generate the Python of the contract anew
 	scripts/protos.sh generate
 
+.PHONY: docs
+docs: setup ## Write the pages that are made from code: settings and errors
+	@$(BIN)/python scripts/docs.py write
+
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew and write the hashed lock
+	@$(BIN)/uv lock --quiet
+	@$(BIN)/uv export --quiet --no-emit-workspace --all-packages --all-groups --no-header -o requirements.txt
+
 .PHONY: bench
 bench: setup ## Measure, print and store the figures in docs/benchmarks/
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

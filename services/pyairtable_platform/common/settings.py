@@ -17,10 +17,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 S = TypeVar("S", bound="ServiceSettings")
 
 
+COMMON = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
+"""What all settings classes have in common; the docstring under a field is its text in docs/configuration.md."""
+
+
 class ServiceSettings(BaseSettings):
     """What every service can be told. A service adds its own fields and overrides the ports."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, secrets_dir=None)
+    model_config = COMMON
 
     environment: Literal["development", "production"] = "development"
     """`production` refuses development defaults: open access, emulators, default secrets."""
@@ -68,6 +72,8 @@ class ServiceSettings(BaseSettings):
 class CorsSettings(BaseSettings):
     """Browsers' access from other origins."""
 
+    model_config = COMMON
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Comma-separated origins that browsers may call from; empty is none."""
 
@@ -81,6 +87,8 @@ class CorsSettings(BaseSettings):
 
 class DatabaseSettings(BaseSettings):
     """PostgreSQL, by URL or by parts."""
+
+    model_config = COMMON
 
     database_url: SecretStr | None = None
     """postgresql://USER:PASSWORD@HOST:PORT/DATABASE. Wins over the parts below."""
@@ -125,6 +133,8 @@ class DatabaseSettings(BaseSettings):
 class RedisSettings(BaseSettings):
     """Redis or Valkey."""
 
+    model_config = COMMON
+
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """redis:// or rediss:// URL."""
 
@@ -152,6 +162,8 @@ class RedisSettings(BaseSettings):
 
 class PeerSettings(BaseSettings):
     """Addresses of the other services (gRPC targets as HOST:PORT)."""
+
+    model_config = COMMON
 
     workspaces_target: str = "127.0.0.1:9006"
     """The workspace registry."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable
-from importlib import resources
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from pyairtable_protos import comments_text
 from pyairtable_protos.buf.validate import validate_pb2
 
 from .handler import RpcRoute
@@ -207,5 +207,4 @@ def is_required(field: FieldDescriptor) -> bool:
 @functools.cache
 def comments() -> dict[str, str]:
     """The protos' comments by full name, as `make protos` wrote them beside the generated code."""
-    text = resources.files("pyairtable_protos").joinpath("comments.json").read_text()
-    return dict(json.loads(text))
+    return dict(json.loads(comments_text()))
