@@ -28,7 +28,7 @@ class Gemini:
     """Gemini by API key. `api_url` empty is Google's; who opens it closes it."""
 
     def __init__(self, api_key: str, *, api_url: str = "", max_output_tokens: int) -> None:
-        # Ours, because the SDK takes whatever HTTP library it happens to find installed: faults then have other classes.
+        # Ours, because the SDK takes whatever HTTP library is installed, and each has its own classes for faults.
         self._http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
         options = types.HttpOptions(base_url=api_url or None, httpx_async_client=self._http)
         self._client = genai.Client(vertexai=False, api_key=api_key, http_options=options).aio

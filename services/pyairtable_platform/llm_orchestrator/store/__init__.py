@@ -1,0 +1,1 @@
+"""Sessions, runs and their logs in PostgreSQL. The only place with SQL."""

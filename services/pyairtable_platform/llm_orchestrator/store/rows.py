@@ -1,0 +1,96 @@
+"""Rows as values, and the questions that several stores ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Run, RunFailure, RunState
+from pyairtable_platform.llm_orchestrator.ports import Cost, Usage
+
+from .tables import run_events, runs, tool_calls
+
+NOTIFY_CHANNEL = "llm_orchestrator_runs"
+
+
+def cost_of(row: Any) -> Cost:
+    """Tokens and cost of a runs row."""
+    usage = Usage(row.input_tokens, row.output_tokens, row.thinking_tokens, row.cached_tokens, row.total_tokens)
+    return Cost(usage, row.model_calls, row.cost_usd)
+
+
+def cost_columns(cost: Cost) -> dict[str, Any]:
+    """The columns of a runs row that hold a cost."""
+    usage = cost.usage
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "thinking_tokens": usage.thinking_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "total_tokens": usage.total_tokens,
+        "model_calls": cost.model_calls,
+        "cost_usd": cost.usd,
+    }
+
+
+def run_of(row: Any, tools_used: Sequence[str]) -> Run:
+    """A runs row as callers see it."""
+    return Run(
+        id=row.id,
+        session_id=row.session_id,
+        workspace=row.workspace,
+        state=RunState(row.state),
+        model=row.model,
+        message=row.message,
+        response=row.response,
+        thoughts=row.thoughts,
+        tools_used=tools_used,
+        cost=cost_of(row),
+        failure=RunFailure(**row.failure) if row.failure else None,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+async def tools_used(connection: AsyncConnection, run_id: str) -> list[str]:
+    """Names of the tools that a run has called, in order of first use."""
+    first_use = sa.func.min(tool_calls.c.position)
+    query = (
+        sa.select(tool_calls.c.tool)
+        .where(tool_calls.c.run_id == run_id, tool_calls.c.started_at.is_not(None))
+        .group_by(tool_calls.c.tool)
+        .order_by(first_use)
+    )
+    return [row.tool for row in await connection.execute(query)]
+
+
+async def append_events(
+    connection: AsyncConnection, run_id: str, last_id: int, events: Sequence[tuple[EventKind, dict[str, Any]]]
+) -> None:
+    """Write events that end with the id `last_id`, and tell readers. The caller holds the run's row."""
+    first = last_id - len(events) + 1
+    rows = [
+        {"run_id": run_id, "id": first + index, "time": sa.func.clock_timestamp(), "kind": kind, "payload": payload}
+        for index, (kind, payload) in enumerate(events)
+    ]
+    if rows:
+        await connection.execute(sa.insert(run_events).values(rows))
+    await notify(connection, run_id)
+
+
+async def notify(connection: AsyncConnection, key: str) -> None:
+    """Wake whoever waits for `key`, in every process, when the transaction commits."""
+    await connection.execute(sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, key)))
+
+
+def cancel_key(run_id: str) -> str:
+    """What the worker of a run waits for besides its work."""
+    return f"cancel:{run_id}"
+
+
+def of_run(run_id: str, workspace: str) -> sa.ColumnElement[bool]:
+    """The run of that id, if it belongs to the workspace."""
+    return sa.and_(runs.c.id == run_id, runs.c.workspace == workspace)

@@ -1,0 +1,209 @@
+"""Runs: accepted, read, followed, asked to stop."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.errors import Conflict, FailedPrecondition, NotFound, Reason
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState
+
+from .rows import append_events, cancel_key, notify, of_run, run_of, tools_used
+from .tables import messages, run_events, runs, sessions
+
+_EVENTS_AT_ONCE = 500
+_ATTEMPTS = 5
+
+
+class RunStore:
+    """What services ask of runs."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def start(self, new: NewRun, *, owner: str, lease_seconds: float) -> tuple[str, Lease | None]:
+        """Accept a run; returns its id and, when it is new, its lease.
+
+        The same idempotency key gives the first run. With an empty owner the run waits for any worker. Raises
+        Conflict (SESSION_BUSY) or FailedPrecondition (IDEMPOTENCY_KEY_REUSED).
+        """
+        for _ in range(_ATTEMPTS):
+            lease = await self._insert(new, owner, lease_seconds)
+            if lease is not None:
+                return lease.run_id, lease
+            first = await self._first_with_key(new)
+            if first is not None:
+                return first, None
+            busy = await self._in_progress(new)
+            if busy is not None:
+                raise _session_busy(new.session_id, busy)
+        raise _session_busy(new.session_id, "")
+
+    async def get(self, workspace: str, run_id: str) -> Run:
+        """The run. Raises NotFound."""
+        key = run_key(run_id)
+        with database_errors():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(sa.select(runs).where(of_run(key, workspace)))).one_or_none()
+                if row is None:
+                    raise unknown_run(run_id)
+                return run_of(row, await tools_used(connection, key))
+
+    async def events_after(self, workspace: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
+        """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
+
+        One statement, so that an end and the last event are seen together or not at all.
+        """
+        key = run_key(run_id)
+        later = sa.and_(run_events.c.run_id == runs.c.id, run_events.c.id > after)
+        query = (
+            sa.select(runs.c.state, run_events)
+            .select_from(runs.outerjoin(run_events, later))
+            .where(of_run(key, workspace))
+            .order_by(run_events.c.id)
+            .limit(_EVENTS_AT_ONCE)
+        )
+        with database_errors():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(query)).all()
+        if not rows:
+            raise unknown_run(run_id)
+        events = [_event(row) for row in rows if row.id is not None]
+        return rows[0].state != RunState.RUNNING, events
+
+    async def request_cancel(self, workspace: str, run_id: str) -> None:
+        """Ask the worker of a run to stop it; does nothing to one that has ended. Raises NotFound."""
+        key = run_key(run_id)
+        asked = sa.func.coalesce(runs.c.cancel_requested_at, sa.func.clock_timestamp())
+        update = sa.update(runs).where(of_run(key, workspace)).values(cancel_requested_at=asked)
+        with database_errors():
+            async with self._engine.begin() as connection:
+                if (await connection.execute(update)).rowcount == 0:
+                    raise unknown_run(run_id)
+                await notify(connection, cancel_key(key))
+
+    async def _insert(self, new: NewRun, owner: str, lease_seconds: float) -> Lease | None:
+        """Insert session, run, message and first event; None (and nothing written) when the run cannot be new."""
+        with database_errors():
+            async with self._engine.connect() as connection, connection.begin() as transaction:
+                await _touch_session(connection, new)
+                row = await _insert_run(connection, new, owner, lease_seconds)
+                if row is None:
+                    await transaction.rollback()
+                    return None
+                await _add_messages(connection, new, row.id)
+                started = {"session_id": new.session_id, "model": new.model}
+                await append_events(connection, row.id, 1, [(EventKind.STARTED, started)])
+        return Lease(row.id, row.lease_token, new.workspace, new.request_id, owner)
+
+    async def _first_with_key(self, new: NewRun) -> str | None:
+        if not new.idempotency_key:
+            return None
+        same_key = sa.and_(runs.c.workspace == new.workspace, runs.c.idempotency_key == new.idempotency_key)
+        row = await self._one(sa.select(runs.c.id, runs.c.digest).where(same_key))
+        if row is not None and row.digest != new.digest:
+            raise FailedPrecondition(
+                "this idempotency_key was used with another request: take a new key for a new message",
+                reason=Reason.IDEMPOTENCY_KEY_REUSED,
+            )
+        return row.id if row is not None else None
+
+    async def _in_progress(self, new: NewRun) -> str | None:
+        session = sa.and_(runs.c.workspace == new.workspace, runs.c.session_id == new.session_id)
+        row = await self._one(sa.select(runs.c.id).where(session, runs.c.state == RunState.RUNNING))
+        return row.id if row is not None else None
+
+    async def _one(self, query: sa.Select[Any]) -> Any:
+        with database_errors():
+            async with self._engine.connect() as connection:
+                return (await connection.execute(query)).one_or_none()
+
+
+def run_key(run_id: str) -> str:
+    """The id as the database has it. Raises NotFound for what cannot be one."""
+    try:
+        return str(uuid.UUID(run_id))
+    except ValueError as error:
+        raise unknown_run(run_id) from error
+
+
+def unknown_run(run_id: str) -> NotFound:
+    """What callers are told of a run that is not there, or not theirs."""
+    return NotFound(f'there is no run "{run_id}"', reason=Reason.RUN_NOT_FOUND, run=run_id)
+
+
+def _session_busy(session_id: str, run_id: str) -> Conflict:
+    return Conflict(
+        f'session "{session_id}" has a run in progress ({run_id}): wait for its end, or cancel it',
+        reason=Reason.SESSION_BUSY,
+        session=session_id,
+        run=run_id,
+    )
+
+
+async def _touch_session(connection: AsyncConnection, new: NewRun) -> None:
+    """Make the session or mark it as used. The row lock lets two first messages of a session come one by one."""
+    now = sa.func.clock_timestamp()
+    made = insert(sessions).values(
+        workspace=new.workspace, id=new.session_id, title=title_of(new), created_at=now, updated_at=now
+    )
+    await connection.execute(made.on_conflict_do_update(index_elements=["workspace", "id"], set_={"updated_at": now}))
+
+
+async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, lease_seconds: float) -> Any:
+    now = sa.func.clock_timestamp()
+    made = insert(runs).values(
+        id=str(uuid.uuid4()),
+        workspace=new.workspace,
+        session_id=new.session_id,
+        state=RunState.RUNNING,
+        message=new.message,
+        base_id=new.base_id,
+        model=new.model,
+        thinking_budget=new.thinking_budget,
+        idempotency_key=new.idempotency_key or None,
+        digest=new.digest,
+        request_id=new.request_id,
+        created_at=now,
+        deadline_at=now + sa.func.make_interval(0, 0, 0, 0, 0, 0, new.seconds),
+        last_event=1,
+        lease_owner=owner,
+        lease_token=1,
+        lease_until=now + sa.func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds if owner else 0.0),
+    )
+    return (await connection.execute(made.on_conflict_do_nothing().returning(runs))).one_or_none()
+
+
+async def _add_messages(connection: AsyncConnection, new: NewRun, run_id: str) -> None:
+    """The user's message; before it the conversation that the caller brought, if the session has none yet."""
+    of_session = sa.and_(messages.c.workspace == new.workspace, messages.c.session_id == new.session_id)
+    known = (await connection.execute(sa.select(sa.exists().where(of_session)))).scalar_one()
+    seeds = [(role, text, None) for role, text in new.seeds] if not known else []
+    for role, text, of in [*seeds, ("user", new.message, run_id)]:  # one by one: positions follow the order
+        await connection.execute(
+            sa.insert(messages).values(
+                workspace=new.workspace,
+                session_id=new.session_id,
+                role=role,
+                content=text,
+                run_id=of,
+                tools_used=[],
+                created_at=sa.func.clock_timestamp(),
+            )
+        )
+
+
+def title_of(new: NewRun) -> str:
+    """First words of the first message."""
+    first = next((text for role, text in new.seeds if role == "user"), new.message)
+    words = " ".join(first.split())
+    return words if len(words) <= 60 else words[:59].rsplit(" ", 1)[0] + "…"
+
+
+def _event(row: Any) -> RunEvent:
+    return RunEvent(row.id, row.run_id, row.time, EventKind(row.kind), row.payload)

@@ -1,0 +1,220 @@
+"""Chat with everything real but Airtable and Google: PostgreSQL, gRPC, the workspace registry, the Gemini emulator.
+
+The tool server is a small one of ours (`FakeTools`), so that a test sees every call and its idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from pyairtable_devkit.databases import Postgres
+from pyairtable_devkit.gemini.testing import GeminiEmulator
+from pyairtable_platform.common.channels import ServiceChannel
+from pyairtable_platform.common.migrations import migrate_async
+from pyairtable_platform.common.server import RunningService
+from pyairtable_platform.common.settings import DatabaseSettings
+from pyairtable_platform.common.testing import started
+from pyairtable_platform.common.values import dict_to_struct, struct_to_dict
+from pyairtable_platform.llm_orchestrator.main import Settings, build
+from pyairtable_platform.workspaces.main import Settings as WorkspaceSettings
+from pyairtable_platform.workspaces.main import build as build_workspaces
+from pyairtable_protos.chat.v1 import chat_service_pb2 as rpc
+from pyairtable_protos.chat.v1 import chat_service_pb2_grpc
+from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
+
+_WORKSPACES = """
+apiVersion: pyairtable.dev/v1alpha1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  displayName: Acme
+  airtable:
+    bases: [{name: crm, baseId: appEmulatorCrm001, access: ReadWrite, default: true}]
+---
+apiVersion: pyairtable.dev/v1alpha1
+kind: Workspace
+metadata: {name: other}
+spec:
+  displayName: Other
+  airtable:
+    bases: [{name: crm, baseId: appEmulatorOth001, access: ReadWrite, default: true}]
+"""
+
+Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass
+class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
+    """A ToolService with one reading and one writing tool; a repeated key returns the first answer, as it must."""
+
+    calls: list[tool_service_pb2.CallToolRequest] = field(default_factory=list)
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    target: str = ""
+
+    async def ListTools(self, request: Any, call: Any) -> tool_service_pb2.ListToolsResponse:
+        return tool_service_pb2.ListToolsResponse(
+            tools=[_tool("create_record", read_only=False), _tool("list_tables", read_only=True)]
+        )
+
+    async def CallTool(self, request: tool_service_pb2.CallToolRequest, call: Any) -> Any:
+        self.calls.append(request)
+        arguments = struct_to_dict(request.arguments)
+        if request.name in self.handlers:
+            answer = await self.handlers[request.name](arguments)
+        elif request.name == "create_record":
+            answer = {"id": "rec1", "fields": arguments.get("fields", {})}
+        else:
+            answer = {"tables": [{"id": "tbl1", "name": "Projects"}, {"id": "tbl2", "name": "Tasks"}], "count": 2}
+        if request.name == "create_record":
+            answer = self.written.setdefault(request.idempotency_key, answer)
+        return tool_service_pb2.CallToolResponse(structured_content=dict_to_struct(answer))
+
+
+def _tool(name: str, *, read_only: bool) -> tool_service_pb2.Tool:
+    schema = {"type": "object", "properties": {"base_id": {"type": "string"}, "fields": {"type": "object"}}}
+    return tool_service_pb2.Tool(
+        name=name,
+        description=name,
+        input_schema=dict_to_struct(schema),
+        annotations=tool_service_pb2.ToolAnnotations(read_only=read_only),
+    )
+
+
+@dataclass
+class Chats:
+    """A running orchestrator and a client of it."""
+
+    server: RunningService
+    channel: ServiceChannel
+
+    def __post_init__(self) -> None:
+        self.stub: Any = chat_service_pb2_grpc.ChatServiceStub(self.channel.channel)
+        self.url = self.server.addresses.http_url
+
+    async def chat(self, message: str, **fields: Any) -> rpc.ChatResponse:
+        request = rpc.ChatRequest(**{"workspace": "acme", "message": message, **fields})
+        answer: rpc.ChatResponse = await self.channel.call(self.stub.Chat, request, timeout=60)
+        return answer
+
+    async def call(self, method: str, request: Any) -> Any:
+        return await self.channel.call(getattr(self.stub, method), request, timeout=30)
+
+    def stream(self, message: str, **fields: Any) -> AsyncIterator[Any]:
+        chat = rpc.ChatRequest(**{"workspace": "acme", "message": message, **fields})
+        return self.channel.stream(self.stub.StreamChat, rpc.StreamChatRequest(chat=chat), timeout=60)
+
+    def watch(self, run_id: str, after: int = 0) -> AsyncIterator[Any]:
+        request = rpc.WatchRunRequest(workspace="acme", run_id=run_id, after_event_id=after)
+        return self.channel.stream(self.stub.WatchRun, request, timeout=60)
+
+    async def begin(self, message: str, **fields: Any) -> str:
+        """Start a run, leave at once, return its id."""
+        events = self.stream(message, **fields)
+        async for response in events:
+            await events.aclose()  # type: ignore[attr-defined]
+            return str(response.event.run_id)
+        raise AssertionError("the run has no events")
+
+    async def events(self, run_id: str, after: int = 0) -> list[Any]:
+        """All events of a run, to its end."""
+        return [response.event async for response in self.watch(run_id, after)]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with Postgres.start() as server:
+        server.create_database("chat_template")
+        url = server.database_url("chat_template")
+        asyncio.run(migrate_async(DatabaseSettings(database_url=url), ("llm_orchestrator",)))  # type: ignore[arg-type]
+        yield server
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    name = f"chat_{next(_numbers)}"
+    yield postgres.create_database(name, template="chat_template")
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def gemini_server() -> Iterator[GeminiEmulator]:
+    with GeminiEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def gemini(gemini_server: GeminiEmulator) -> GeminiEmulator:
+    gemini_server.reset()
+    return gemini_server
+
+
+@pytest.fixture
+async def tools() -> AsyncIterator[FakeTools]:
+    fake = FakeTools()
+    server = grpc.aio.server()
+    tool_service_pb2_grpc.add_ToolServiceServicer_to_server(fake, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    fake.target = f"127.0.0.1:{port}"
+    yield fake
+    await server.stop(None)
+
+
+@pytest.fixture
+async def workspaces_target(tmp_path: Path) -> AsyncIterator[str]:
+    path = tmp_path / "workspaces.yaml"
+    path.write_text(_WORKSPACES)
+    settings = WorkspaceSettings(http_port=0, grpc_port=0, workspaces_path=path, shutdown_delay_seconds=0)
+    async with started(build_workspaces, settings) as server:
+        yield server.addresses.grpc_target
+
+
+StartChats = Callable[..., Any]
+
+
+@pytest.fixture
+async def start_chats(
+    database_url: str, gemini: GeminiEmulator, tools: FakeTools, workspaces_target: str
+) -> AsyncIterator[StartChats]:
+    """Starts orchestrators on the same database: `async with start_chats(turn_seconds=5) as chats`."""
+
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[Chats]:
+        defaults: dict[str, Any] = {
+            "http_port": 0,
+            "grpc_port": 0,
+            "database_url": database_url,
+            "gemini_api_key": gemini.key,
+            "gemini_api_url": gemini.url,
+            "mcp_server_target": tools.target,
+            "workspaces_target": workspaces_target,
+            "use_http_mcp": False,
+            "lease_seconds": 2,
+            "shutdown_delay_seconds": 0,
+            "shutdown_grace_seconds": 0.5,
+        }
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(started(build, Settings(**{**defaults, **changes})))
+            channel = await stack.enter_async_context(ServiceChannel(server.addresses.grpc_target))
+            yield Chats(server, channel)
+
+    yield start
+
+
+@pytest.fixture
+async def chats(start_chats: StartChats) -> AsyncIterator[Chats]:
+    async with start_chats() as running:
+        yield running
