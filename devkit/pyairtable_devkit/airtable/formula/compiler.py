@@ -95,6 +95,9 @@ class _Compiler:
         steps = [(OPERATIONS[operator], self.compile(operand)) for operator, operand in rest]
         if len(steps) == 1:
             [(operation, operand)] = steps
+            if isinstance(rest[0][1], Literal):
+                constant = rest[0][1].value
+                return lambda context: operation(start(context), constant)
             return lambda context: operation(start(context), operand(context))
 
         def fold(context: Context) -> Internal:
@@ -109,12 +112,9 @@ class _Compiler:
         function = FUNCTIONS[node.function]
         kinds = function.argument_kinds(len(node.arguments))
         readers = [self._reader(kind, argument) for kind, argument in zip(kinds, node.arguments, strict=True)]
-        run = function.implementation
-        if function.needs_context:
-            return lambda context: run(context, *[read(context) for read in readers])
-        return lambda context: run(*[read(context) for read in readers])
+        return _called(function.implementation, readers, function.needs_context)
 
-    def _reader(self, kind: Kind, argument: Node) -> Callable[[Context], object]:
+    def _reader(self, kind: Kind, argument: Node) -> "Reader":
         """Evaluates an argument and makes it what the function's parameter wants."""
         if kind == "field" and isinstance(argument, FieldReference):
             key = self._keys[argument.name]
@@ -130,7 +130,31 @@ class _Compiler:
             case "text":
                 return lambda context: _counted(context, to_text(value(context)))
             case _:
-                return lambda context: _counted(context, value(context))
+                return _any_reader(value)
+
+
+Reader: TypeAlias = Callable[[Context], object]
+
+
+def _called(run: Callable[..., Internal], readers: list[Reader], needs_context: bool) -> Evaluate:
+    # One closure for each common shape: unpacking a list costs as much as a small function does.
+    if needs_context:
+        return lambda context: run(context, *[read(context) for read in readers])
+    if len(readers) == 1:
+        [only] = readers
+        return lambda context: run(only(context))
+    if len(readers) == 2:
+        first, second = readers
+        return lambda context: run(first(context), second(context))
+    return lambda context: run(*[read(context) for read in readers])
+
+
+def _any_reader(evaluate: Evaluate) -> Reader:
+    def read(context: Context) -> Internal:
+        value = evaluate(context)
+        return value if type(value) is int else _counted(context, value)
+
+    return read
 
 
 def _field(key: Hashable) -> Evaluate:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from pyairtable_devkit.airtable.formula.errors import Uncomputable
 from pyairtable_devkit.airtable.formula.locales import LOCALES, Locale
-from pyairtable_devkit.airtable.formula.moment import TOKEN, long_format
+from pyairtable_devkit.airtable.formula.moment import EPOCH, TOKEN, long_format
 from pyairtable_devkit.airtable.formula.values import DateView, Internal, single, to_utc
 
 MAX_PATTERN = 1_000
@@ -41,7 +41,7 @@ def read_date(text: str) -> datetime.datetime | None:
     for pattern in (date + time for time in _TIMES for date in _DATES):
         reader = _Reader(text, LOCALES["en"], strict=True)
         if reader.read(pattern) and reader.position == len(text):
-            return reader.moment(datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC))
+            return reader.moment(EPOCH)
     return None
 
 
@@ -107,12 +107,12 @@ class _Reader:
         found = self.found
         try:
             if "epoch" in found:
-                return datetime.datetime.fromtimestamp(found["epoch"], datetime.UTC)
+                return EPOCH + datetime.timedelta(milliseconds=found["epoch"])
             day = datetime.date(int(found.get("year", now.year)), int(found.get("month", 1)), int(found.get("day", 1)))
             if "day_of_year" in found:
                 day = datetime.date(day.year, 1, 1) + datetime.timedelta(found["day_of_year"] - 1)
             return self._at(day)
-        except (ValueError, OverflowError, OSError):
+        except (ValueError, OverflowError):
             return None
 
     def _at(self, day: datetime.date) -> datetime.datetime:
@@ -121,7 +121,7 @@ class _Reader:
         if "half_day" in found:
             hour = hour % 12 + 12 * int(found["half_day"])
         time = datetime.time(
-            hour % 24 if hour == 24 else hour,
+            0 if hour == 24 else hour,
             int(found.get("minute", 0)),
             int(found.get("second", 0)),
             int(found.get("microsecond", 0)),
@@ -176,8 +176,8 @@ class _Reader:
             number += 1900 if number > 68 else 2000  # as moment.js
         elif code == "Q":
             number = number * 3 - 2
-        elif code == "x":
-            number /= 1000
+        elif code == "X":
+            number *= 1000
         self.found[_MEANINGS[code[0]] if code[:3] != "DDD" else "day_of_year"] = number
         return True
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from pyairtable_devkit.airtable.formula.locales import Locale
 
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
 TOKEN = re.compile(
     r"(?P<literal>\[[^\[\]]*\])|\\(?P<escaped>.)"
     r"|(?P<token>Mo|M{1,4}|Qo?|DDDo|Do|D{1,4}|do|d{1,4}|e|E|wo|ww?|Wo|WW?"
@@ -78,6 +80,11 @@ def _offset(moment: datetime.datetime, separator: str) -> str:
     return f"{sign}{abs(minutes) // 60:02}{separator}{abs(minutes) % 60:02}"
 
 
+def _milliseconds(moment: datetime.datetime) -> int:
+    """Since 1970; not through timestamp(), whose float is not exact to the millisecond."""
+    return (moment - EPOCH) // datetime.timedelta(milliseconds=1)
+
+
 def _day_of_year(moment: datetime.datetime) -> int:
     return moment.timetuple().tm_yday
 
@@ -141,6 +148,6 @@ _FORMATS: dict[str, Callable[[datetime.datetime, Locale], str]] = {
     "zz": lambda moment, locale: moment.tzname() or "",
     "Z": lambda moment, locale: _offset(moment, ":"),
     "ZZ": lambda moment, locale: _offset(moment, ""),
-    "X": lambda moment, locale: str(int(moment.timestamp() // 1)),
-    "x": lambda moment, locale: str(int(moment.timestamp() * 1000 // 1)),
+    "X": lambda moment, locale: str(_milliseconds(moment) // 1000),
+    "x": lambda moment, locale: str(_milliseconds(moment)),
 }

@@ -1,5 +1,7 @@
 """Choices and conditions. True and false are 1 and 0 (Airtable: "represented internally by a 1")."""
 
+from collections.abc import Sequence
+
 from pyairtable_devkit.airtable.formula.comparison import equal
 from pyairtable_devkit.airtable.formula.context import Context, Evaluate
 from pyairtable_devkit.airtable.formula.errors import Uncomputable
@@ -46,8 +48,10 @@ def not_(condition: Internal) -> Internal:
     return int(not is_truthy(condition))
 
 
-def _conditions(values: tuple[Internal, ...]) -> list[bool]:
+def _conditions(values: tuple[Internal, ...]) -> Sequence[int]:
     """Lists are opened: AND(values) in a rollup asks whether all values are true."""
+    if all(type(value) is int for value in values):  # the results of comparisons, which is nearly always
+        return values  # type: ignore[return-value]
     return [is_truthy(value) for value in flatten(values)]
 
 

@@ -115,9 +115,9 @@ def t(value: Internal) -> Internal:
 
 @function("ENCODE_URL_COMPONENT", "text", result="text")
 def encode_url_component(text: str) -> Internal:
-    """Percent-encoding as JavaScript's encodeURIComponent."""
+    """Percent-encoding of everything but letters, digits and -_.~ (Airtable support: formula field reference)."""
     try:
-        encoded = quote(text, safe="-_.!~*'()")
+        encoded = quote(text, safe="")
     except UnicodeEncodeError:  # half of a surrogate pair
         raise Uncomputable from None
     check_size(len(encoded))
