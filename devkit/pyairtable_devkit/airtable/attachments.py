@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from pyairtable_devkit.airtable import errors
+from pyairtable_devkit.airtable import errors, outbound
 from pyairtable_devkit.airtable.clock import to_iso
 from pyairtable_devkit.airtable.model import Record, Table
 from pyairtable_devkit.airtable.render import LinkMaker
@@ -153,7 +153,7 @@ def _uploaded(body: dict[str, Any]) -> tuple[bytes, str, str]:
 async def _get(url: str) -> tuple[bytes, str | None]:
     """The content behind a URL; ValueError when it is refused or too large."""
     async with (
-        httpx2.AsyncClient(follow_redirects=True, max_redirects=3, timeout=30.0, trust_env=False) as client,
+        outbound.client(timeout=30.0) as client,
         client.stream("GET", url) as answer,
     ):
         answer.raise_for_status()

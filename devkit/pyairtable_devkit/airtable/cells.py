@@ -95,7 +95,8 @@ def _text(draft: Draft, target: Field, value: Any, row: Record | None) -> Any:
 def _number(draft: Draft, target: Field, value: Any, row: Record | None) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _Unacceptable
-    return value
+    # Airtable keeps numbers as JavaScript does: 5.0 comes back as 5.
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _rating(draft: Draft, target: Field, value: Any, row: Record | None) -> Any:

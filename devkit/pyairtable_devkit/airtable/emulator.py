@@ -78,16 +78,16 @@ class Emulator:
         self._initial = settings
         self.origin = "http://localhost"
         """Where the last call reached us; links that no call asks for lead there."""
-        self.seed = Seed.load(settings.seed)
+        self.seed = Seed.load(settings.seed, settings.random_seed)
         self.clock = Clock()
-        self.restart(self.seed.world(self.clock, settings.random_seed))
+        self.restart(self.seed.world(self.clock))
 
     def reset(self) -> None:
         """Back to the seed and the first settings: data, limits, faults, log and counters."""
         self.settings = self._initial
         self.clock = Clock()
         self.stop()
-        self.restart(self.seed.world(self.clock, self.settings.random_seed))
+        self.restart(self.seed.world(self.clock))
 
     def restart(self, world: World) -> None:
         """Goes on with this world; nothing that happened before it is remembered."""

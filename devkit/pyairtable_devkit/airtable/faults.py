@@ -18,6 +18,17 @@ class FaultError(ValueError):
     """A fault that cannot be understood; the message says what is wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a fault can be matched with: a call, or the delivery of a webhook. `tables` are its id and name."""
+
+    method: str
+    path: str
+    base: str | None
+    tables: frozenset[str] = frozenset()
+    is_webhook: bool = False
+
+
 @dataclass(slots=True)
 class Fault:
     """One fault. `times` counts down, None lasts until cleared; `probability` is per matching call."""
@@ -36,14 +47,15 @@ class Fault:
         """The fault as the control side shows it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
-    def fits(self, method: str, path: str, base: str | None, table: str | None) -> bool:
-        """Whether the call is one that this fault is for. `path` may hold shell-style wildcards."""
+    def fits(self, target: Target) -> bool:
+        """Whether this fault is for the target. `path` may hold shell-style wildcards."""
         wanted = self.match
         return (
-            wanted.get("method", method).upper() == method
-            and fnmatchcase(path, wanted.get("path", "*"))
-            and wanted.get("base", base) == base
-            and wanted.get("table", table) == table
+            (self.kind == "lost_webhook") == target.is_webhook
+            and wanted.get("method", target.method).upper() == target.method
+            and fnmatchcase(target.path, wanted.get("path", "*"))
+            and wanted.get("base", target.base) == target.base
+            and ("table" not in wanted or wanted["table"] in target.tables)
         )
 
 
@@ -67,12 +79,10 @@ class Faults:
         """No more faults."""
         self.active.clear()
 
-    def strike(
-        self, method: str, path: str, base: str | None, table: str | None, *, webhooks: bool = False
-    ) -> Fault | None:
-        """The fault that hits this call, if one does. Webhook deliveries are hit by lost_webhook only."""
+    def strike(self, target: Target) -> Fault | None:
+        """The fault that hits this target, if one does; it is then used up by one."""
         for fault in self.active:
-            if (fault.kind == "lost_webhook") != webhooks or not fault.fits(method, path, base, table):
+            if not fault.fits(target):
                 continue
             if fault.probability < 1 and self._random.random() >= fault.probability:
                 continue

@@ -10,6 +10,7 @@ import string
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SUFFIX_LENGTH = 14
+_AS_LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 _SHAPE = re.compile(r"[a-z]{3}[0-9A-Za-z]{14}\Z")
 
 
@@ -21,12 +22,7 @@ def is_id(text: str, prefix: str) -> bool:
 def stable_id(prefix: str, *path: object) -> str:
     """The id that belongs to this path in every run, so that seeds give the same ids each time."""
     digest = hashlib.sha256("\x1f".join(map(str, path)).encode()).digest()
-    number = int.from_bytes(digest[:12], "big")
-    letters = []
-    for _ in range(SUFFIX_LENGTH):
-        number, rest = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[rest])
-    return prefix + "".join(letters)
+    return prefix + digest[:SUFFIX_LENGTH].translate(_AS_LETTERS).decode()
 
 
 class IdFactory:

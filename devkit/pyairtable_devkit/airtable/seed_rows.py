@@ -2,11 +2,13 @@
 
 import base64
 import random
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pyairtable_devkit.airtable.attachments import keep
 from pyairtable_devkit.airtable.cells import Draft
+from pyairtable_devkit.airtable.clock import to_iso
 from pyairtable_devkit.airtable.errors import ApiError
 from pyairtable_devkit.airtable.ids import stable_id
 from pyairtable_devkit.airtable.model import GIVEN_TYPES, Base, Cells, Comment, Field, Record, Table
@@ -28,6 +30,7 @@ class RowLoader:
         self._start = start
         self._step = step
         self._random = random.Random(random_seed)
+        self._count = 0
         self._links: list[tuple[Table, Record, Field, Any]] = []
 
     def load(self, specs: list[Spec]) -> None:
@@ -45,18 +48,14 @@ class RowLoader:
             record.modified_time = record.created_time
 
     def _add(self, table: Table, row: Spec) -> None:
-        number = table.next_number
-        record_id = row.pop("$id", None) or stable_id("rec", self._base.id, table.name, number)
+        where = f"{self._base.name} / {table.name} / row {table.next_number}"
+        record_id = row.pop("$id", None)
         comments = row.pop("$comments", [])
-        where = f"{self._base.name} / {table.name} / row {number}"
-        values = self._world.values(self._base)
-        draft = Draft(self._base, values, self._world.users, self._world.ids, typecast=True)
+        draft = self._draft(typecast=True)
         cells: Cells = {}
         links: list[tuple[Field, Any]] = []
         for name, value in row.items():
-            field = table.field(name)
-            if field is None:
-                raise SeedError(f"{where}: there is no field {name}")
+            field = self._known(where, table, name)
             if field.type == "multipleRecordLinks":
                 links.append((field, value))
             elif value is not None:
@@ -64,13 +63,28 @@ class RowLoader:
         if draft.new_choices:
             field, choice = draft.new_choices[0]
             raise SeedError(f"{where}: {field.name} has no choice {choice}")
-        created = self._start + self._step * self._change_count()
-        record = self._change.create(table, cells, record_id, created)
-        self._links += [(table, record, field, value) for field, value in links if value]
+        record = self._create(table, cells, links, record_id)
         record.comments = [self._comment(record, index, spec) for index, spec in enumerate(comments)]
 
-    def _change_count(self) -> int:
-        return sum(table.next_number - 1 for table in self._base.tables.values())
+    def _create(
+        self, table: Table, cells: Cells, links: list[tuple[Field, Any]], record_id: str | None = None
+    ) -> Record:
+        record_id = record_id or stable_id("rec", self._base.id, table.name, table.next_number)
+        created = self._start + self._step * self._count
+        self._count += 1
+        record = self._change.create(table, cells, record_id, created)
+        self._links += [(table, record, field, value) for field, value in links if value]
+        return record
+
+    def _draft(self, *, typecast: bool) -> Draft:
+        world = self._world
+        return Draft(self._base, world.values(self._base), world.users, world.ids, typecast=typecast)
+
+    def _known(self, where: str, table: Table, name: str) -> Field:
+        field = table.field(name)
+        if field is None:
+            raise SeedError(f"{where}: there is no field {name}")
+        return field
 
     def _cell(self, where: str, draft: Draft, table: Table, field: Field, value: Any) -> Any:
         if field.type == "multipleAttachments":
@@ -117,42 +131,51 @@ class RowLoader:
         return found
 
     def _generate(self, table: Table, spec: Spec | None) -> None:
+        """Rows by recipe; made for tens of thousands, so what is the same for all rows is done once."""
         if spec is None:
             return
-        first = table.next_number
-        for number in range(first, first + spec["rows"]):
-            self._add(table, {name: self._made(how, number) for name, how in spec["cells"].items()})
+        where = f"{self._base.name} / {table.name} / generated"
+        draft = self._draft(typecast=False)
+        columns = [(self._known(where, table, name), self._recipe(how)) for name, how in spec["cells"].items()]
+        for number in range(table.next_number, table.next_number + spec["rows"]):
+            cells: Cells = {}
+            links: list[tuple[Field, Any]] = []
+            for field, make in columns:
+                value = make(number)
+                if field.type == "multipleRecordLinks":
+                    links.append((field, value))
+                else:
+                    cells[field.id] = self._cell(where, draft, table, field, value)
+            self._create(table, cells, links)
 
-    def _made(self, how: Any, number: int) -> Any:
-        """One generated value: text with {n} in it, or drawn as the recipe says."""
+    def _recipe(self, how: Any) -> Callable[[int], Any]:
+        """Makes one column's values: text with {n} in it, a constant, or drawn as the recipe says."""
         if isinstance(how, str):
-            return how.replace("{n}", str(number))
+            return lambda number: how.replace("{n}", str(number))
         if not isinstance(how, dict):
-            return how
+            return lambda number: how
         (kind, arguments), *rest = how.items()
         if rest:
             raise SeedError(f"{self._base.name}: a recipe has one key, not {', '.join(how)}")
-        return self._draw(kind, arguments)
-
-    def _draw(self, kind: str, arguments: Any) -> Any:
         draw = self._random
         match kind:
             case "pick":
-                return draw.choice(arguments)
-            case "integer":
-                return draw.randint(*arguments)
+                return lambda number: draw.choice(arguments)
+            case "integer" | "row":
+                first, last = arguments
+                return lambda number: draw.randint(first, last)
             case "number":
-                return round(draw.uniform(*arguments), 2)
+                low, high = arguments
+                return lambda number: round(draw.uniform(low, high), 2)
             case "chance":
-                return draw.random() < arguments
+                return lambda number: draw.random() < arguments
             case "date":
-                first, last = map(date.fromisoformat, arguments)
-                return (first + timedelta(days=draw.randint(0, (last - first).days))).isoformat()
+                start, end = map(date.fromisoformat, arguments)
+                days = (end - start).days
+                return lambda number: (start + timedelta(days=draw.randint(0, days))).isoformat()
             case "moment":
-                begin, end = (datetime.fromisoformat(item).replace(tzinfo=UTC) for item in arguments)
-                return (begin + (end - begin) * draw.random()).isoformat(timespec="seconds")
-            case "row":
-                return draw.randint(*arguments)
+                begin, until = (datetime.fromisoformat(item).replace(tzinfo=UTC) for item in arguments)
+                return lambda number: to_iso(begin + (until - begin) * draw.random())
         raise SeedError(f"{self._base.name}: there is no recipe {kind}")
 
 

@@ -52,6 +52,8 @@ def _add_table(base: Base, spec: Spec) -> None:
     for field_spec in spec["fields"]:
         where = f"{base.name} / {name} / {field_spec.get('name')}"
         kind = field_spec.get("type")
+        if not isinstance(field_spec.get("name"), str):
+            raise SeedError(f"{where}: a field name must be text; YAML reads On, Yes and numbers otherwise")
         if kind not in FIELD_TYPES:
             raise SeedError(f"{where}: there is no field type {kind}")
         field_id = field_spec.get("id") or stable_id("fld", base.id, name, field_spec["name"])

@@ -36,6 +36,10 @@ class World:
             found = self._values[base.id] = Values(base, self.users, self.clock.now)
         return found
 
+    def forget_readers(self) -> None:
+        """Drops all readers; they are built again when asked for."""
+        self._values.clear()
+
 
 class Observer(Protocol):
     """Who wants to know what a change does, before and after it: the webhooks."""

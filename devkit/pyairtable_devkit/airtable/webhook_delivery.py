@@ -13,8 +13,9 @@ from collections.abc import Callable
 import httpx2
 import orjson
 
+from pyairtable_devkit.airtable import outbound
 from pyairtable_devkit.airtable.clock import Clock, to_iso
-from pyairtable_devkit.airtable.faults import Faults
+from pyairtable_devkit.airtable.faults import Faults, Target
 from pyairtable_devkit.airtable.settings import Settings
 from pyairtable_devkit.airtable.webhook_model import Webhook
 
@@ -51,12 +52,12 @@ class Delivery:
             task.cancel()
 
     async def _run(self, hook: Webhook) -> None:
-        async with httpx2.AsyncClient(timeout=self._settings().webhook_timeout, trust_env=False) as client:
+        async with outbound.client(timeout=self._settings().webhook_timeout) as client:
             while hook.ping_wanted and hook.notifications_enabled:
                 hook.ping_wanted = False
-                if self._faults.strike("POST", hook.notification_url or "", hook.base_id, None, webhooks=True):
-                    continue
-                await self._deliver(client, hook)
+                target = Target("POST", hook.notification_url or "", hook.base_id, is_webhook=True)
+                if self._faults.strike(target) is None:
+                    await self._deliver(client, hook)
 
     async def _deliver(self, client: httpx2.AsyncClient, hook: Webhook) -> None:
         """One ping with its retries."""
