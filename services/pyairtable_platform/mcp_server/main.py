@@ -18,6 +18,7 @@ from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
 
 from .gateway import GrpcGateway
+from .model import Gateway
 from .protocol.http import McpEndpoint
 from .protocol.server import build_mcp_server
 from .protocol.stdio import serve_stdio
@@ -34,23 +35,28 @@ NAME = "mcp-server"
 async def build(settings: Settings) -> AsyncIterator[Service]:
     """The tool server over the gateway at AIRTABLE_GATEWAY_TARGET."""
     async with open_channel(settings.airtable_gateway_target, settings) as channel:
-        service = ToolService(GrpcGateway(channel))
-        endpoint = McpEndpoint(build_mcp_server(service, settings), settings)
-        yield Service(
-            name=NAME,
-            title="MCP Server",
-            servicers=[
-                Servicer(
-                    ToolServicer(service),
-                    tool_service_pb2_grpc.add_ToolServiceServicer_to_server,
-                    tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"],
-                )
-            ],
-            checks={"airtable-gateway": gateway_check(channel)},
-            routes=[endpoint.route()],
-            notes=["MCP conformance fixtures are on"] if settings.mcp_conformance_fixtures else [],
-            background=[endpoint.run],
-        )
+        yield wire(settings, GrpcGateway(channel), {"airtable-gateway": gateway_check(channel)})
+
+
+def wire(settings: Settings, gateway: Gateway, checks: dict[str, Check]) -> Service:
+    """The service over any gateway."""
+    service = ToolService(gateway)
+    endpoint = McpEndpoint(build_mcp_server(service, settings), settings)
+    return Service(
+        name=NAME,
+        title="MCP Server",
+        servicers=[
+            Servicer(
+                ToolServicer(service),
+                tool_service_pb2_grpc.add_ToolServiceServicer_to_server,
+                tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"],
+            )
+        ],
+        checks=checks,
+        routes=[endpoint.route()],
+        notes=["MCP conformance fixtures are on"] if settings.mcp_conformance_fixtures else [],
+        background=[endpoint.run],
+    )
 
 
 def gateway_check(channel: ServiceChannel) -> Check:
