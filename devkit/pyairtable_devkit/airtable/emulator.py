@@ -36,23 +36,23 @@ class Call:
     origin: str
     token: Token
     settings: Settings
-    _base: Base | None = None
-    _table: Table | None = None
+    found_base: Base | None = None
+    found_table: Table | None = None
     _body: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def base(self) -> Base:
         """The base in the path."""
-        if self._base is None:
+        if self.found_base is None:
             raise errors.not_found()
-        return self._base
+        return self.found_base
 
     @property
     def table(self) -> Table:
         """The table in the path."""
-        if self._table is None:
+        if self.found_table is None:
             raise errors.not_permitted_or_found()
-        return self._table
+        return self.found_table
 
     def body_object(self) -> dict[str, Any]:
         """The JSON object in the body; ApiError when there is none."""

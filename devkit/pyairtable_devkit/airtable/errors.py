@@ -4,6 +4,7 @@ Four envelopes exist: an object with type and message, an object with a type onl
 and a plural list (seen for 429).
 """
 
+import math
 from typing import Any
 
 NOT_PERMITTED_OR_FOUND = (
@@ -91,21 +92,37 @@ def invalid_formula(detail: str) -> ApiError:
     return typed(422, "INVALID_FILTER_BY_FORMULA", f"The formula for filtering records is invalid: {detail}")
 
 
-def retriable(status: int) -> ApiError:
-    """What a struggling Airtable answers: 503 with an envelope, 500 and 502 without one."""
+def retriable(status: int, retry_after: float | None = None) -> ApiError:
+    """What a struggling Airtable answers: 503 with an envelope, 502 without a body."""
     if status == 503:
         message = "Server encountered an error while processing your request, and it is safe to retry the request"
-        return typed(503, "RETRIABLE_ERROR", message)
-    if status == 500:
-        return typed(500, "SERVER_ERROR", "Server error")
-    return ApiError(status, None)
+        error = typed(503, "RETRIABLE_ERROR", message)
+    elif status == 500:
+        error = typed(500, "SERVER_ERROR", "Server error")
+    else:
+        error = ApiError(status, None)
+    error.headers |= _retry_after(retry_after)
+    return error
 
 
-def too_many(kind: str, message: str, *, plural: bool, retry_after: float | None) -> ApiError:
-    """A 429: plural list by default, the documented single object by switch."""
+_TOO_MANY = {
+    "rate": ("RATE_LIMIT_REACHED", "Rate limit exceeded. Please try again later"),
+    "billing": (
+        "PUBLIC_API_BILLING_LIMIT_EXCEEDED",
+        "API billing plan limit exceeded. You've reached the maximum number of requests allowed for this month.",
+    ),
+}
+
+
+def too_many(refusal: str, *, plural: bool, retry_after: float | None) -> ApiError:
+    """A 429 for the `rate` or for `billing`: plural list by default, the documented single object by switch."""
+    kind, message = _TOO_MANY[refusal]
     if plural:
         body: dict[str, Any] = {"errors": [{"error": kind, "message": message}]}
     else:
         body = {"error": {"type": kind, "message": message}}
-    headers = {} if retry_after is None else {"retry-after": str(max(1, round(retry_after)))}
-    return ApiError(429, body, headers)
+    return ApiError(429, body, _retry_after(retry_after))
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"retry-after": str(max(1, math.ceil(seconds)))}

@@ -38,6 +38,11 @@ class Endpoint:
         """Metadata calls answer even when the monthly cap is used up."""
         return self.path.startswith("/meta")
 
+    @property
+    def is_data(self) -> bool:
+        """Whether the path starts with a base, not with `meta` or `bases`."""
+        return self.path.startswith("/{base}")
+
 
 _READ, _WRITE = "data.records:read", "data.records:write"
 _SEE, _SHAPE = "schema.bases:read", "schema.bases:write"
