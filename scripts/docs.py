@@ -30,7 +30,7 @@ that names the variable. Secrets never show in logs or errors. This page is made
 `make docs`, and a test compares the two.
 
 `ENVIRONMENT=production` refuses to start in this version: there is no identity service yet that could tell callers
-apart. In `development` whoever reaches a process over loopback may use every workspace of it; everybody else is refused.
+apart. In `development` whoever reaches a process over loopback may use every workspace of it; others are refused.
 """
 
 ERRORS_HEAD = """# Errors

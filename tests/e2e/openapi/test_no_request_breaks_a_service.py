@@ -1,0 +1,49 @@
+"""schemathesis on every /openapi.json: whatever is sent, no service answers 500."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from integration.demo.running import RunningCommand
+
+pytestmark = pytest.mark.slow
+
+SERVICES = {
+    "api-gateway": 8000,
+    "mcp-server": 8001,
+    "airtable-gateway": 8002,
+    "llm-orchestrator": 8003,
+    "workspaces": 8006,
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.timeout(600)
+def test_no_request_breaks(system: RunningCommand, service: str) -> None:
+    url = f"http://127.0.0.1:{SERVICES[service] + system.port_offset}"
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            "run",
+            f"{url}/openapi.json",
+            "--checks=not_a_server_error",
+            "--phases=examples,coverage,fuzzing",
+            "--max-examples=15",
+            "--max-failures=5",
+            "--request-timeout=60",
+            "--workers=2",
+            "--seed=1",
+            "--no-color",
+            # Streams stay open as long as their reader likes, and this reader waits for their end.
+            "--exclude-path-regex=/(events|stream)$",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=system.data,
+        timeout=580,
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
