@@ -58,6 +58,9 @@ from pyairtable_devkit.airtable.formula import ERROR, Value
         ("CEILING(0.3, 0.1)", 0.3),
         ("CEILING(7, 5)", 10),
         ("CEILING(7, 0)", 0),
+        ("CEILING(1, 1/3)", 1.0),
+        ("FLOOR(0.3, 0.1)", 0.3),
+        ("CEILING(1/0)", math.inf),
         ("FLOOR(2.8)", 2),
         ("FLOOR(-2.2)", -3),
         ("FLOOR(7, 5)", 5),
@@ -91,11 +94,7 @@ from pyairtable_devkit.airtable.formula import ERROR, Value
 )
 def test_numeric_functions(evaluate: Callable[..., Any], text: str, expected: Value) -> None:
     fields: dict[str, Value] = {"list": [3, 5, 2], "nested": [[1, 2], [3]], "broken": [1, ERROR], "empty": []}
-    assert (
-        evaluate(text, **fields) == pytest.approx(expected)
-        if isinstance(expected, float)
-        else (evaluate(text, **fields) == expected)
-    )
+    assert evaluate(text, **fields) == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
 @pytest.mark.parametrize(

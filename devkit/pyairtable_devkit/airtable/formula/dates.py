@@ -16,6 +16,7 @@ from pyairtable_devkit.airtable.formula.values import DateView, Internal, single
 MAX_PATTERN = 1_000
 """Characters of a format or of a text with a date in it; formats are long programs otherwise."""
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?\s?(?:Z|[-+]\d{2}:?\d{2})?)?")
+_SPACE_BEFORE_ZONE = re.compile(r"\s(?=[-+Z])")
 _DATES = ("M/D/YYYY", "M/D/YY", "M-D-YYYY", "YYYY/M/D", "YYYY-M-D", "MMMM D, YYYY", "MMMM D YYYY", "D MMMM YYYY")
 _TIMES = ("", " h:mm a", " H:mm", " H:mm:ss", " h:mm:ss a")
 
@@ -30,12 +31,13 @@ def to_date(value: Internal) -> datetime.datetime:
     raise Uncomputable
 
 
-@lru_cache(maxsize=1024)
 def read_date(text: str) -> datetime.datetime | None:
     """The moment a text names in ISO form, as 11/22/2026, or as November 22, 2026, each with or without a time."""
-    text = text.strip()
-    if len(text) > MAX_PATTERN:
-        return None
+    return _read_date(text.strip()) if len(text) <= MAX_PATTERN else None
+
+
+@lru_cache(maxsize=1024)
+def _read_date(text: str) -> datetime.datetime | None:
     if _ISO.fullmatch(text):
         return _read_iso(text)
     for pattern in (date + time for time in _TIMES for date in _DATES):
@@ -47,7 +49,7 @@ def read_date(text: str) -> datetime.datetime | None:
 
 def _read_iso(text: str) -> datetime.datetime | None:
     try:
-        moment = datetime.datetime.fromisoformat(text.replace(" Z", "Z"))
+        moment = datetime.datetime.fromisoformat(_SPACE_BEFORE_ZONE.sub("", text))
         return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     except (ValueError, OverflowError):
         return None

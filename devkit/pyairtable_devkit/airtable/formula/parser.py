@@ -11,6 +11,8 @@ from pyairtable_devkit.airtable.formula.tokens import Token, braced, tokenize
 
 MAX_LENGTH = 65_536
 """Characters of a formula. Airtable documents no figure; filters in a URL end near 16,000."""
+MAX_REMEMBERED = 4_096
+"""Longer formulas (lists of record ids, mostly) come once, and their trees take megabytes."""
 MAX_DEPTH = 150
 """Levels of nesting. Each costs up to six Python frames in parser and evaluator; the interpreter has 1,000."""
 
@@ -44,11 +46,19 @@ class Expression:
         return list(dict.fromkeys(reference.name for reference in self.references))
 
 
-@lru_cache(maxsize=256)
 def parse(text: str) -> Expression:
     """Parse a formula; raises FormulaError when the text is not one (also for unknown functions and wrong arity)."""
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"longer than {MAX_LENGTH} characters")
+    return _remembered(text) if len(text) <= MAX_REMEMBERED else _parse(text)
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str) -> Expression:
+    return _parse(text)
+
+
+def _parse(text: str) -> Expression:
     parser = _Parser(tokenize(text))
     root = parser.whole()
     return Expression(text, root, tuple(parser.references))

@@ -1,7 +1,7 @@
 """Text to tokens: quoting and escaping of strings and field names live here, both ways."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyairtable_devkit.airtable.formula.errors import FormulaError
 
@@ -22,8 +22,7 @@ _TEXT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"
 _NAME_ESCAPES = {"{": "{", "}": "}", "\\": "\\"}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: str
     """number, text, braces, name, operator, punctuation or end."""
     text: str

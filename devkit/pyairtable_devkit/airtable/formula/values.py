@@ -64,6 +64,8 @@ Internal: TypeAlias = "Value | DateView"
 MAX_TEXT = 100_000
 """Characters of a text; the limit of a long text cell (Airtable support: field type overview)."""
 MAX_EXACT_INTEGER = 2**53
+MAX_NUMBER = 400
+"""Characters of a text that is read as a number; floats end at 309 digits."""
 
 _NUMERIC = re.compile(r"\s*-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 
@@ -143,7 +145,7 @@ def to_number(value: Internal) -> float:
 
 def numeric(text: str) -> float | None:
     """The number a text stands for, None when it is not one."""
-    return float(text) if _NUMERIC.fullmatch(text) else None
+    return float(text) if len(text) <= MAX_NUMBER and _NUMERIC.fullmatch(text) else None
 
 
 def _float(value: float) -> float:

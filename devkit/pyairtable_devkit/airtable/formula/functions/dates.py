@@ -94,10 +94,15 @@ def dateadd(moment: datetime.datetime, number: float, unit: str) -> Internal:
         if name in _FIXED:
             return moment + number * _FIXED[name]
         if name in _DAYS:
-            return moment + datetime.timedelta(days=round(number * _DAYS[name]))
-        return add_months(moment, round(number * _MONTHS[name]))
+            return moment + datetime.timedelta(days=_rounded(number * _DAYS[name]))
+        return add_months(moment, _rounded(number * _MONTHS[name]))
     except (OverflowError, ValueError):  # before year 1 or after year 9999
         raise Uncomputable from None
+
+
+def _rounded(number: float) -> int:
+    """Days and months are whole; halves go away from zero, as in moment.js."""
+    return int(math.copysign(math.floor(abs(number) + 0.5), number))
 
 
 @function("DATETIME_DIFF", "date", "date", "text?", result="number")

@@ -48,9 +48,12 @@ def not_(condition: Internal) -> Internal:
     return int(not is_truthy(condition))
 
 
+_INTEGERS = {int}
+
+
 def _conditions(values: tuple[Internal, ...]) -> Sequence[int]:
     """Lists are opened: AND(values) in a rollup asks whether all values are true."""
-    if all(type(value) is int for value in values):  # the results of comparisons, which is nearly always
+    if set(map(type, values)) == _INTEGERS:  # the results of comparisons, which is nearly always
         return values  # type: ignore[return-value]
     return [is_truthy(value) for value in flatten(values)]
 

@@ -1,6 +1,7 @@
 """Arithmetic and numeric functions, on floats as JavaScript computes: 1/0 is Infinity, 0/0 is NaN."""
 
 import datetime
+import decimal
 import functools
 import math
 import operator
@@ -11,6 +12,9 @@ from pyairtable_devkit.airtable.formula.errors import Uncomputable
 from pyairtable_devkit.airtable.formula.registry import function
 from pyairtable_devkit.airtable.formula.values import DateView, Internal, flatten, single, to_number, to_utc
 
+_CURRENCY_SIGNS = frozenset("$€£¥₹₽₩₺₴₪฿₫,'")
+_QUOTIENTS = decimal.Context(prec=15)
+"""Fewer digits than a float has, so that its last one does not decide which multiple is nearest."""
 MAX_DIGITS = 400
 """A float has no digits beyond about 10**308 and 10**-324, so rounding further away changes nothing."""
 
@@ -129,11 +133,13 @@ def floor(value: float, significance: float = 1) -> Internal:
 
 
 def _multiple(value: float, significance: float, rounding: str) -> float:
-    """The nearest multiple of the significance in one direction; computed in decimals so that 0.3/0.1 is 3."""
-    if not math.isfinite(value) or not math.isfinite(significance) or significance == 0:
-        return value if significance else quotient(0, significance) if math.isnan(value) else 0.0
+    """The nearest multiple of the significance in one direction; in decimals, where 0.3/0.1 is 3 and so is 1/(1/3)."""
+    if significance == 0:
+        return 0.0
+    if not math.isfinite(value) or not math.isfinite(significance):
+        return value if math.isfinite(significance) else math.nan
     step = Decimal(repr(abs(significance)))
-    return float((Decimal(repr(value)) / step).to_integral_value(rounding) * step)
+    return float(_QUOTIENTS.divide(Decimal(repr(value)), step).to_integral_value(rounding) * step)
 
 
 @function("INT", "number", result="number")
@@ -205,17 +211,14 @@ def _natural_log(value: float) -> float:
 @function("VALUE", "text", result="number")
 def value(text: str) -> Internal:
     """The number in a text, without currency signs, thousands separators and spaces: VALUE("$10,000") is 10000."""
-    digits = "".join(letter for letter in text if not letter.isspace() and letter not in CURRENCY_SIGNS)
+    digits = "".join(letter for letter in text if not letter.isspace() and letter not in _CURRENCY_SIGNS)
     try:
         return to_number(digits) if digits else None
     except Uncomputable:
-        return percent(digits)
+        return _percent(digits)
 
 
-CURRENCY_SIGNS = frozenset("$€£¥₹₽₩₺₴₪฿₫,'")
-
-
-def percent(digits: str) -> float:
+def _percent(digits: str) -> float:
     """`50%` is 0.5; anything else that is no number has no value."""
     if not digits.endswith("%"):
         raise Uncomputable
