@@ -20,6 +20,7 @@ thread. PostgreSQL refuses to run as root; for root it runs as `nobody`, or as t
 
 import functools
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -39,6 +40,8 @@ from pyairtable_devkit.ports import LOOPBACK, free_port, is_free, require_free
 from pyairtable_devkit.processes import Child, command_line, family
 
 SUPERUSER, PASSWORD = "postgres", "devkit"  # loopback and development only
+log = logging.getLogger(__name__)
+
 _START_SECONDS = 30.0
 _ATTEMPTS = 20
 
@@ -376,3 +379,4 @@ def _let_others_pass(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
+            log.warning("chmod o+x %s: PostgreSQL does not run as root, and its account must pass there", folder)

@@ -1,6 +1,7 @@
 """Embedded databases: start, stop, kill, restart on the same port, and what a kill leaves behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from unit.devkit.support import is_gone, wait_until
 
 from pyairtable_devkit.databases import Database, DatabaseError, Postgres, Valkey
 from pyairtable_devkit.ports import LOOPBACK, PortTakenError, free_port, is_free
+from pyairtable_devkit.processes import Child, command_line
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +97,20 @@ def test_a_stop_is_clean_and_leaves_no_socket_or_lock(postgres: Postgres) -> Non
     assert "was not properly shut down" not in postgres.log_path.read_text().rpartition("starting PostgreSQL")[2]
 
 
-def test_a_pid_file_whose_number_belongs_to_another_process_now_is_no_obstacle(postgres: Postgres) -> None:
-    pid_file = postgres.data_dir / "pgdata" / "postmaster.pid"
-    lines = pid_file.read_text().splitlines() if postgres.is_running() else []
-    running(postgres).kill()
-    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+def test_a_pid_file_whose_number_belongs_to_another_process_now_is_no_obstacle(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    pid_file = running(postgres).data_dir / "pgdata" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    account = psutil.Process(postgres.pid).username() if os.geteuid() == 0 else ""  # to others it does not look
+    postgres.kill()
+    sleep = [str(shutil.which("sleep")), "600"]
+    other = Child.start("other", sleep, log_path=tmp_path / "log", user=account)
+    wait_until(lambda: list(command_line(other.pid)) == sleep)
+    pid_file.write_text("\n".join([str(other.pid), *lines[1:]]))
     postgres.restart()
     assert postgres.execute("SELECT 1") == "1"
+    other.kill()
 
 
 def test_data_in_use_are_told_with_the_process(postgres: Postgres) -> None:
