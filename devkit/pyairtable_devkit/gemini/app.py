@@ -34,6 +34,7 @@ from pyairtable_devkit.gemini.http import (
     send_json,
     wait_for_disconnect,
 )
+from pyairtable_devkit.gemini.json_mode import as_json
 from pyairtable_devkit.gemini.models import MODELS, Model, find_model
 from pyairtable_devkit.gemini.planner import plan
 from pyairtable_devkit.gemini.reply import Delivery, Reply
@@ -187,7 +188,8 @@ class GeminiApp:
             return scripted.reply or Reply(), scripted.delivery
         entry.source = "planner"
         obey = self.state.settings.obey_injection or (scripted is not None and scripted.obey_injection)
-        return plan(request, obey_injection=obey), scripted.delivery if scripted else Delivery()
+        reply = plan(request, obey_injection=obey)
+        return replace(reply, text=as_json(reply.text, request)), scripted.delivery if scripted else Delivery()
 
     async def _count_tokens(self, entry: Entry, body: Any, send: Send) -> None:
         asked = normalise(body, "CountTokensRequest")

@@ -24,6 +24,10 @@ _REPLY_KEYS = {
     "text", "repeat_text", "thoughts", "calls", "finish", "finish_message", "block", "error", "delay",
     "chunk_delay", "chunks", "cut_after", "usage", "planner",
 }  # fmt: skip
+_KINDS: dict[str, tuple[type, ...]] = {
+    "text": (str,), "thoughts": (str,), "finish_message": (str,), "repeat_text": (int,), "calls": (list,),
+    "chunks": (list,), "delay": (int, float), "chunk_delay": (int, float), "cut_after": (int,),
+}  # fmt: skip
 _USAGE_KEYS = {"prompt", "candidates", "thoughts", "cached"}
 
 
@@ -152,6 +156,9 @@ def _match(raw: Any, where: str) -> dict[str, Any]:
 def _check_reply(raw: Any, where: str) -> None:
     _only(raw, _REPLY_KEYS, where)
     _only(raw.get("usage") or {}, _USAGE_KEYS, f"{where}, usage")
+    for key, kinds in _KINDS.items():
+        if key in raw and (isinstance(raw[key], bool) or not isinstance(raw[key], kinds)):
+            raise ScriptError(f"{where}: {key} cannot be {raw[key]!r}")
     if raw.get("finish", "STOP") not in FINISH_REASONS:
         raise ScriptError(f"{where}: finish {raw['finish']!r} is not one of {', '.join(FINISH_REASONS)}")
     if raw.get("block", "SAFETY") not in BLOCK_REASONS:

@@ -16,6 +16,7 @@ from pyairtable_devkit.gemini.planner.world import World
 
 _MASK = re.compile(r"⟦(\d+)⟧")
 _VALUE_END = r"(?=\s+(?:and|with|for|on|due)\b|\s*[,;]|[.!?]*$)"
+_AMOUNT = re.compile(r"\b(?:of|worth|over|for)\s+[€$£]?\s*(?P<value>\d[\d,]*(?:\.\d+)?)\b(?!-)")
 _OPTIONAL_LAST = {"date", "name"}
 
 
@@ -55,6 +56,10 @@ def assignments(
                 found.append((field, masked.restore(match["value"])))
                 text = text[: match.start()] + " , " + text[match.end() :]
                 break
+    amount = _AMOUNT.search(text)
+    currency = next((field for field in fields if field.type == "currency"), None)
+    if amount and currency is not None and currency not in [field for field, _ in found]:
+        found.append((currency, amount["value"]))
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from pyairtable_devkit.gemini.planner.links import NamesByTable, linked_table
 from pyairtable_devkit.gemini.planner.markdown import Names, cell
 from pyairtable_devkit.gemini.planner.schema import (
     DATE_TYPES,
@@ -15,6 +16,7 @@ from pyairtable_devkit.gemini.planner.schema import (
     SELECT_TYPES,
     FieldInfo,
     Record,
+    Table,
     find_field,
 )
 from pyairtable_devkit.gemini.planner.shapes import strings_in
@@ -79,16 +81,46 @@ def conditions_in(text: str, fields: Sequence[FieldInfo], today: date) -> list[C
     return [*explicit, *chosen, *_amounts(rest, free), *_dates(rest.lower(), free, today)]
 
 
-def linked_in(text: str, fields: Sequence[FieldInfo], names: Names) -> list[Condition]:
-    """Conditions on link fields: a linked record's name that stands in the text."""
-    lowered = text.casefold()
-    wanted = {key: name for key, name in names.items() if len(name) > 2 and name.casefold() in lowered}
+def linked_in(text: str, fields: Sequence[FieldInfo], tables: Sequence[Table], names: NamesByTable) -> list[Condition]:
+    """Conditions on link fields: a linked record's name that stands in the text, once for each linked table."""
+    found: dict[str, Condition] = {}
+    for field in fields:
+        table = linked_table(field, tables) if field.type in LINK_TYPES else None
+        if table is None or table.id in found:
+            continue
+        wanted = _named(text, names.get(table.id, {}))
+        if wanted:
+            label = f"{field.name} is {' or '.join(sorted(set(wanted.values())))}"
+            found[table.id] = Condition(field.name, label, _any_of({*wanted, *wanted.values()}))
+    return list(found.values())
+
+
+def _named(text: str, names: Names) -> Names:
+    """The names that stand in the text as whole words, without those that are part of a longer one there."""
+    inside = {key: name for key, name in names.items() if len(name) > 2 and _stands_in(name, text)}
+    longer = {name for name in inside.values() if any(name != other and name in other for other in inside.values())}
+    return {key: name for key, name in inside.items() if name not in longer}
+
+
+def _stands_in(name: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def texts_in(text: str, fields: Sequence[FieldInfo], rows: Sequence[Record]) -> list[Condition]:
+    """Conditions on text fields: a value some record has there, after "in", "from" and the like."""
     found = []
     for field in fields:
-        if field.type in LINK_TYPES and wanted:
-            label = f"{field.name} is {' or '.join(sorted(set(wanted.values())))}"
-            found.append(Condition(field.name, label, _any_of({*wanted, *wanted.values()})))
+        if field.type not in ("singleLineText", "formula") or field.is_primary:
+            continue
+        values = {str(row.fields[field.name]) for row in rows if isinstance(row.fields.get(field.name), str)}
+        named = {value for value in values if len(value) > 2 and _follows_preposition(value, text)}
+        if named:
+            found.append(Condition(field.name, f"{field.name} is {' or '.join(sorted(named))}", _any_of(named)))
     return found
+
+
+def _follows_preposition(value: str, text: str) -> bool:
+    return re.search(rf"\b(?:in|from|at|of|for|by|is)\s+(?:the\s+)?{re.escape(value)}(?!\w)", text, re.I) is not None
 
 
 def _any_of(wanted: set[str]) -> Callable[[Any], bool]:

@@ -22,7 +22,7 @@ def wanted(request: GenerateRequest) -> list[str]:
     parts = [part for part in _THEN.split(masked) if part.strip()]
     for index, part in enumerate(quotes):
         parts = [piece.replace(f"⟦{index}⟧", part) for piece in parts]
-    return [plain_request(part) for part in parts]
+    return [plain_request(part) or part for part in parts]
 
 
 def _with_context(request: GenerateRequest) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from pyairtable_devkit.gemini.planner import chores, reading, totals, writing
+from pyairtable_devkit.gemini.planner.smalltalk import SMALL_TALK, small_talk
 from pyairtable_devkit.gemini.planner.words import without_quoted
 from pyairtable_devkit.gemini.planner.world import World
 
@@ -15,7 +16,8 @@ _ASKS = r"\b(?:list|show|which|what|see|all|my|many|are there|get|give)\b"
 _UNITS = r"(?:hours?|minutes?|days?|money|euros?|dollars?|quantity|units?|budget|revenue|cost|time)"
 _EXTREMES = r"(?:average|mean|avg|highest|lowest|largest|smallest|maximum|minimum)"
 _CHANGES = r"^(?:set|change|update|mark|rename|move|assign|complete|close|finish|edit|put|flag)\b"
-_SHOWS = r"^(?:list|show|get|display|give|read|fetch|open|what|which|who|tell)\b"
+_SHOWS = r"^(?:list|show|get|display|give|read|fetch|open)\b"
+_QUESTIONS = r"^(?:what|which|who|where|when|tell)\b"
 
 
 def _for(recipe: Recipe, *patterns: str) -> list[tuple[re.Pattern[str], Recipe]]:
@@ -23,6 +25,7 @@ def _for(recipe: Recipe, *patterns: str) -> list[tuple[re.Pattern[str], Recipe]]
 
 
 INTENTS: list[tuple[re.Pattern[str], Recipe]] = [
+    *_for(lambda text, world: small_talk(text), SMALL_TALK),
     *_for(
         chores.metadata_table,
         r"\bmetadata\b",
@@ -60,6 +63,7 @@ INTENTS: list[tuple[re.Pattern[str], Recipe]] = [
         r"^(?:find|search|look (?:up|for))\b",
         r"\b(?:named|called|containing|mentioning)\b",
     ),
+    *_for(reading.answer_question, _QUESTIONS),
     *_for(reading.show_records, _SHOWS, r"\brec[A-Za-z0-9]{14}\b"),
 ]
 

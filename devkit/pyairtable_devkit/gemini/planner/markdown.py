@@ -38,7 +38,8 @@ def cell(value: Any, names: Names) -> str:
     if isinstance(value, list):
         return ", ".join(cell(item, names) for item in value)
     if isinstance(value, dict):
-        return str(value.get("name") or value.get("filename") or value.get("email") or value.get("value") or value)
+        named = next((value[key] for key in ("name", "filename", "email", "value") if value.get(key)), None)
+        return str(named) if named else ", ".join(f"{key}: {cell(item, names)}" for key, item in value.items())
     return names.get(str(value), str(value))
 
 
@@ -77,7 +78,7 @@ def outline(value: Any, depth: int = 0) -> str:
 
 
 def _objects(items: Sequence[dict[str, Any]]) -> str:
-    headings = list(dict.fromkeys(key for item in items for key, value in item.items() if _is_plain(value)))
+    headings = list(dict.fromkeys(key for item in items for key, value in item.items() if _is_short(value)))
     kept = headings[: _SHOWN_COLUMNS + 2]
     rows = [[cell(item.get(key), {}) for key in kept] for item in items[:_SHOWN_ROWS]]
     more = len(items) - len(rows)
@@ -88,6 +89,10 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(not isinstance(item, dict | list) for item in value) and len(value) <= 5
     return not isinstance(value, dict)
+
+
+def _is_short(value: Any) -> bool:
+    return all(_is_plain(item) for item in value.values()) if isinstance(value, dict) else _is_plain(value)
 
 
 def _is_table(value: Any) -> bool:

@@ -41,7 +41,7 @@ def _planned(request: GenerateRequest, tools: Sequence[Declaration], obey: bool)
     world = World(request, Toolbox(tools), request.user_text)
     try:
         for text in wanted(request):
-            texts.append(_answer(text, world))
+            texts.append(_answer(text, world, request.user_text))
         if obey:
             texts += [_obey(order, world) for order in orders_in(world.results(), tools)]
     except NeedCalls as need:
@@ -51,16 +51,16 @@ def _planned(request: GenerateRequest, tools: Sequence[Declaration], obey: bool)
     return Reply(text="\n\n".join(texts), thoughts="I have what I need to answer.")
 
 
-def _answer(text: str, world: World) -> str:
+def _answer(text: str, world: World, said: str) -> str:
     recipe = recipe_for(text) if world.toolbox.is_airtable else None
     if recipe is not None:
         return recipe(text, world)
     tool = fitting_tool(text, world.toolbox.tools)
-    return use_tool(tool, text, world) if tool else small_talk(text)
+    return use_tool(tool, text, world) if tool else small_talk(said)
 
 
 def _obey(order: str | Call, world: World) -> str:
     if isinstance(order, Call):
         world.write([order])
         return f"I also called {order.name}, as the data told me to."
-    return _answer(order, world)
+    return _answer(order, world, order)

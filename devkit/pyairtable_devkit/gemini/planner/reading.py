@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from pyairtable_devkit.gemini.planner import markdown
+from pyairtable_devkit.gemini.planner import markdown, shapes
 from pyairtable_devkit.gemini.planner.conditions import (
     Condition,
     conditions_in,
@@ -14,6 +14,7 @@ from pyairtable_devkit.gemini.planner.conditions import (
     holds,
     joined_formula,
     linked_in,
+    texts_in,
 )
 from pyairtable_devkit.gemini.planner.links import linked_tables, names_shown, read_with_names
 from pyairtable_devkit.gemini.planner.outcome import AskUser
@@ -28,6 +29,7 @@ from pyairtable_devkit.gemini.planner.schema import (
     primary,
     require_table,
 )
+from pyairtable_devkit.gemini.planner.smalltalk import small_talk
 from pyairtable_devkit.gemini.planner.words import quoted, record_ids, stems, without_quoted
 from pyairtable_devkit.gemini.planner.world import Query, World
 
@@ -100,7 +102,7 @@ def show_records(text: str, world: World) -> str:
     fields = world.fields([table])[0]
     rows, conditions, complete = matching(text, table, fields, tables, world)
     if not rows:
-        return f"There are no records in {table.name}{described(conditions)}."
+        return none_found(table, conditions, complete)
     asked = _WITH.search(text)
     wanted = [field for field in mentioned_fields(asked.group(1) if asked else "", fields) if not field.is_primary]
     shown = markdown.columns(fields, wanted, primary(fields))
@@ -108,6 +110,14 @@ def show_records(text: str, world: World) -> str:
     more = "" if complete else " (only the first of them were read)"
     head = f"{_count(len(rows), 'record')} in {table.name}{described(conditions)}{more}:"
     return f"{head}\n\n{markdown.records(rows, shown, names)}"
+
+
+def answer_question(text: str, world: World) -> str:
+    """ "Which contacts are in Cork?"; a question about no table at all is small talk."""
+    tables = world.tables()
+    if record_ids(text) or find_table(text, tables):
+        return show_records(text, world)
+    return small_talk(text)
 
 
 def _subject(text: str, tables: Sequence[Table], end: re.Pattern[str]) -> Table:
@@ -118,7 +128,8 @@ def _subject(text: str, tables: Sequence[Table], end: re.Pattern[str]) -> Table:
 def _show_one(record_id: str, text: str, tables: Sequence[Table], world: World) -> str:
     table = require_table(text.replace(record_id, " "), tables)
     result = world.ask([world.call("get_record", table=table.id, record=record_id)])[0]
-    fields = result.get("fields", result) if isinstance(result, dict) else {}
+    found = shapes.records_in(result)
+    fields = found[0]["fields"] if found else {}
     rows = [[name, markdown.cell(value, {})] for name, value in fields.items()]
     return f"{record_id} in {table.name}:\n\n{markdown.table(['Field', 'Value'], rows)}"
 
@@ -131,13 +142,25 @@ def matching(
     formula = joined_formula(conditions) if world.toolbox.takes("get_records", "formula") else ""
     linked = linked_tables(named_links(text, fields), tables)
     (read,), names = read_with_names(world, [Query(table, formula=formula)], linked)
-    conditions += linked_in(text, fields, names)
+    conditions += linked_in(text, fields, tables, names)
+    taken = {condition.field for condition in conditions}
+    free = [field for field in fields if field.name not in taken]
+    conditions += texts_in(text, free, read.rows)
     return [row for row in read.rows if holds(conditions, row)], conditions, read.complete
+
+
+def none_found(table: Table, conditions: Sequence[Condition], complete: bool) -> str:
+    """That there is nothing, or, when not all could be read, just that."""
+    if complete:
+        return f"There are no records in {table.name}{described(conditions)}."
+    return f"I could not read all records of {table.name}, and what I read holds none{described(conditions)}."
 
 
 def named_links(text: str, fields: Sequence[FieldInfo]) -> list[FieldInfo]:
     """Link fields worth looking into: the text says "for/of/by ..." something that is no heading."""
-    if not re.search(r"\b(?:for|of|by|on|from|to|at)\s+(?:the\s+)?(?:\w+\s+)?['\"“]?[A-Z0-9]", text):
+    if not re.search(
+        r"\b(?:for|of|by|on|from|to|at|did|does|do|has|have|with)\s+(?:the\s+)?(?:\w+\s+)?['\"“]?[A-Z0-9]", text
+    ):
         return []
     links = [field for field in fields if field.type in LINK_TYPES]
     words = set(stems(without_quoted(text)))

@@ -17,7 +17,7 @@ def unwrap(value: Any) -> Any:
         return _json_or_text(value)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and value[0].get("type") == "text":
         return unwrap(value[0].get("text", ""))
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not is_shortened(value):
         for name in _WRAPPERS:
             if name in value and len(value) <= 2 and isinstance(value[name], dict | list | str):
                 inner = unwrap(value[name])
@@ -65,6 +65,13 @@ def next_page(result: Any) -> str:
     if not isinstance(result, dict):
         return ""
     return next((str(result[name]) for name in _NEXT_PAGE if result.get(name)), "")
+
+
+def is_shortened(result: Any) -> bool:
+    """Whether the client cut the result down before it sent it."""
+    if not isinstance(result, dict):
+        return False
+    return any("shortened" in name or (name.endswith("truncated") and result[name]) for name in result)
 
 
 def strings_in(value: Any) -> Iterator[str]:

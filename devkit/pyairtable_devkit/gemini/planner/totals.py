@@ -17,10 +17,10 @@ from pyairtable_devkit.gemini.planner.conditions import (
     joined_formula,
     linked_in,
 )
-from pyairtable_devkit.gemini.planner.links import linked_table, linked_tables, read_with_names
+from pyairtable_devkit.gemini.planner.links import linked_table, linked_tables, merged, read_with_names
 from pyairtable_devkit.gemini.planner.markdown import Names
 from pyairtable_devkit.gemini.planner.outcome import AskUser
-from pyairtable_devkit.gemini.planner.reading import named_links
+from pyairtable_devkit.gemini.planner.reading import named_links, none_found
 from pyairtable_devkit.gemini.planner.schema import (
     DATE_TYPES,
     FieldInfo,
@@ -83,7 +83,7 @@ def total(text: str, world: World) -> str:
     numbers = _find_numbers(text, wanted, group_words, tables, world)
     rows, names, conditions, complete = _read(text, grouped, numbers, tables, world)
     if not rows:
-        return f"There are no records in {numbers.table.name}{described(conditions)}, so there is nothing to add up."
+        return none_found(numbers.table, conditions, complete)
     label, aggregate = _aggregate(text)
     about = f"From {len(rows)} records in {numbers.table.name}{described(conditions)}"
     about += "." if complete else "; there are more that I did not read."
@@ -91,7 +91,7 @@ def total(text: str, world: World) -> str:
         value = aggregate([_value(row, numbers.measure) for row in rows])
         return f"{label} {numbers.measure.name}: **{_shown(value, numbers.measure)}**\n\n{about}"
     period = _PERIODS.get(next(iter(stems(group_words)), ""), 0)
-    return _by_group(rows, numbers, names, label, aggregate, about, period)
+    return _by_group(rows, numbers, names, label, aggregate, about, period, _WHICH.search(text) is not None)
 
 
 def _measure(text: str) -> str:
@@ -107,7 +107,8 @@ def _find_numbers(text: str, wanted: str, group: str, tables: Sequence[Table], w
     """The best number field: first in the tables whose names fit, then in all of them."""
     words = with_synonyms(stems(text))
     fitting = tables_by_fit(words, tables)[:_CANDIDATES]
-    for candidates in (fitting, tables):
+    telling = [table for table in tables if table not in fitting and _tells_of(wanted, table)]
+    for candidates in ([*fitting, *telling[:_CANDIDATES]], tables):
         described_fields = world.fields(candidates) if candidates else []
         found = [
             numbers
@@ -122,6 +123,13 @@ def _find_numbers(text: str, wanted: str, group: str, tables: Sequence[Table], w
                 raise AskUser(f"{best.table.name} has no field for '{group}'. By which should I group: {names}?")
             return best
     raise AskUser(f"I found no number field for '{wanted.strip()}'. Which table and field should I add up?")
+
+
+def _tells_of(wanted: str, table: Table) -> bool:
+    """Whether the list of tables already names a field of this one that fits."""
+    names = table.raw.get("fields")
+    words = with_synonyms(stems(wanted))
+    return isinstance(names, list) and any(isinstance(name, str) and fit(name, words) >= 0.55 for name in names)
 
 
 def _rated(
@@ -175,13 +183,20 @@ def _read(
     columns = tuple(dict.fromkeys([*(field.name for field in used), *(item.field for item in conditions)]))
     formula = joined_formula(conditions) if world.toolbox.takes("get_records", "formula") else ""
     (read,), names = read_with_names(world, [Query(numbers.table, columns, formula)], linked)
-    conditions += linked_in(rest, links, names)
+    conditions += linked_in(rest, links, tables, names)
     rows = [row for row in read.rows if holds(conditions, row) and _is_number(row, numbers.measure)]
-    return rows, names, conditions, read.complete
+    return rows, merged(names), conditions, read.complete
 
 
 def _by_group(
-    rows: Sequence[Record], numbers: _Numbers, names: Names, label: str, aggregate: Aggregate, about: str, period: int
+    rows: Sequence[Record],
+    numbers: _Numbers,
+    names: Names,
+    label: str,
+    aggregate: Aggregate,
+    about: str,
+    period: int,
+    most: bool,
 ) -> str:
     assert numbers.group is not None
     groups: dict[str, list[float]] = {}
@@ -189,12 +204,14 @@ def _by_group(
         for name in _group_names(row.fields.get(numbers.group.name), names, period):
             groups.setdefault(name, []).append(_value(row, numbers.measure))
     results = {name: aggregate(values) for name, values in groups.items()}
-    order = sorted(results, key=lambda name: (name if period else "", -results[name], name))
+    order = sorted(results, key=lambda name: (name == _NONE, name if period else "", -results[name], name))
     lines = [[name, _shown(results[name], numbers.measure)] for name in order]
     overall = aggregate([_value(row, numbers.measure) for row in rows])
     lines.append([f"**{'Total' if label == 'Total' else 'All'}**", f"**{_shown(overall, numbers.measure)}**"])
     heading = numbers.measure.name if label == "Total" else f"{label} {numbers.measure.name}"
     shown = markdown.table([numbers.group.name, heading], lines)
+    best = next((name for name in order if name != _NONE), _NONE)
+    about += f"\n\nMost: **{best}** ({_shown(results[best], numbers.measure)})." if most else ""
     return f"{label} {numbers.measure.name} by {numbers.group.name}:\n\n{shown}\n\n{about}"
 
 

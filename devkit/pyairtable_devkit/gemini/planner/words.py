@@ -15,6 +15,11 @@ _POLITE = re.compile(
     re.IGNORECASE,
 )
 
+FILLER = {
+    "the", "a", "an", "record", "row", "entry", "item", "new", "named", "called", "titled", "with", "name", "table",
+    "our", "my", "all", "every", "it", "them",
+}  # fmt: skip
+
 # Words that say what a record is about without being its name in the base.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "spend": ("expense", "amount", "cost"),
@@ -75,6 +80,15 @@ def quoted(text: str) -> list[str]:
 def without_quoted(text: str) -> str:
     """The text with its quoted parts blanked out."""
     return QUOTED.sub(" ", text)
+
+
+def rest_after(phrase: str, names: str) -> str:
+    """A phrase without the words in front that are among `names` or only lead up to what is meant."""
+    own = {*stems(names), *FILLER}
+    words = phrase.strip().rstrip(".?!").split()
+    while len(words) > 1 and ({stem(words[0]), words[0].lower()} & own):
+        words.pop(0)
+    return "" if words and ({stem(words[0]), words[0].lower()} & own) else " ".join(words)
 
 
 def record_ids(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from pyairtable_devkit.gemini.planner.schema import (
     Record,
     Table,
     infer_fields,
+    primary,
     read_fields,
     read_table,
 )
@@ -29,8 +30,9 @@ from pyairtable_devkit.gemini.request import Call, CallResult, GenerateRequest
 
 T = TypeVar("T")
 
-_PAGE = 1000
+_PAGE = 200
 _MAX_PAGES = 25
+_CALLS_PER_TURN = 8  # clients bound them; what is left over is asked for in the next turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class World:
         found = [self._find(call) for call in calls]
         missing = [call for call, index in zip(calls, found, strict=True) if index is None]
         if missing:
-            raise NeedCalls(_distinct(missing))
+            raise NeedCalls(_distinct(missing)[:_CALLS_PER_TURN])
         return [self._result(index) for index in found if index is not None]
 
     def write(self, calls: Sequence[Call]) -> list[Any]:
@@ -84,7 +86,7 @@ class World:
             except NeedCalls as need:
                 needed += need.calls
         if needed:
-            raise NeedCalls(_distinct(needed))
+            raise NeedCalls(_distinct(needed)[:_CALLS_PER_TURN])
         return results
 
     def call(self, role: str, **meant: Any) -> Call:
@@ -115,6 +117,12 @@ class World:
         by_id = {table.id: shapes.fields_in(result) for table, result in zip(unknown, told, strict=True)}
         return [read_fields(by_id.get(table.id) or shapes.fields_in(table.raw.get("fields"))) for table in tables]
 
+    def primary_names(self, tables: Sequence[Table]) -> list[str]:
+        """The names of the tables' primary fields; fields are asked for only where the table does not tell."""
+        unknown = [table for table in tables if not table.raw.get("primary_field")]
+        told = dict(zip((table.id for table in unknown), self.fields(unknown), strict=True))
+        return [str(table.raw.get("primary_field") or primary(told[table.id]).name) for table in tables]
+
     def records(self, queries: Sequence[Query]) -> list[Records]:
         """All records each query asks for, page after page, the queries side by side."""
         return self.gather([partial(self._all_pages, query) for query in queries])
@@ -130,19 +138,26 @@ class World:
         return [_record(raw) for raw in shapes.records_in(result)]
 
     def _all_pages(self, query: Query) -> Records:
+        """Page after page; with smaller pages from where the client cut a result down."""
         rows: list[Record] = []
-        token = ""
+        token, size = "", min(_PAGE, self.toolbox.maximum("get_records", "limit", _PAGE))
         for _ in range(_MAX_PAGES):
             call = self.call(
                 "get_records",
                 table=query.table.id,
-                limit=self.toolbox.maximum("get_records", "limit", _PAGE),
+                limit=size,
                 columns=list(query.columns) or None,
                 formula=query.formula or None,
                 page=token or None,
             )
             result = self.ask([call])[0]
-            rows += [_record(raw) for raw in shapes.records_in(result)]
+            page = [_record(raw) for raw in shapes.records_in(result)]
+            if shapes.is_shortened(result):
+                if size == 1:
+                    return Records(rows + page, complete=False)
+                size = max(1, min(len(page) * 3 // 4, size // 2))
+                continue
+            rows += page
             token = shapes.next_page(result)
             if not token or not self.toolbox.takes("get_records", "page"):
                 return Records(rows, complete=not token)
@@ -157,7 +172,7 @@ class World:
             raise AskUser("Which base do you mean? Please give me its id (app...).")
         bases = self.bases()
         named = [base for base in bases if str(base["name"]).casefold() in self._text.casefold()]
-        fitting = named or bases
+        fitting = named or [base for base in bases if base.get("is_default")] or bases
         if len(fitting) != 1:
             names = ", ".join(f"{base['name']} ({base['id']})" for base in bases) or "none"
             raise AskUser(f"Which base do you mean? I can see: {names}.")

@@ -8,22 +8,25 @@ from typing import Any
 
 from pyairtable_devkit.gemini.planner import markdown, shapes
 from pyairtable_devkit.gemini.planner.assignments import Masked, assignments, cell_values
-from pyairtable_devkit.gemini.planner.links import find_one, linked_table
+from pyairtable_devkit.gemini.planner.links import linked_table
 from pyairtable_devkit.gemini.planner.outcome import AskUser, CannotDo
 from pyairtable_devkit.gemini.planner.schema import (
     LINK_TYPES,
     FieldInfo,
-    Record,
     Table,
     find_field,
     primary,
     require_table,
 )
-from pyairtable_devkit.gemini.planner.words import QUOTED, record_ids, stem, stems
+from pyairtable_devkit.gemini.planner.targets import fields_and_record, locate_table, split_where, the_record
+from pyairtable_devkit.gemini.planner.words import QUOTED, rest_after, stem, stems
 from pyairtable_devkit.gemini.planner.world import World
 
 _VERB = re.compile(r"^\w+\s+(?:(?:a|an|the|new|another|some|two|three)\s+)*", re.IGNORECASE)
-_HEAD_END = re.compile(r"\b(?:for|with|where|on|due|in|into|to|and set|assigned|by|whose)\b|[,:;]", re.IGNORECASE)
+_HEAD_END = re.compile(
+    r"\b(?:for|with|where|on|due|in|into|to|and set|assigned|by|whose|of|worth)\b|[:;]|,(?!\s*(?:and\s+)?⟦)",
+    re.IGNORECASE,
+)
 _CALLED = re.compile(
     r"\b(?:named|called|titled)\s+(?P<name>⟦\d+⟧|.+?)(?=\s+(?:for|with|in|to|on|and)\b|[,;]|[.!?]*$)", re.I
 )
@@ -41,25 +44,10 @@ _SET = tuple(
 )
 _FINISH = re.compile(r"^(?:complete|close|finish)\s+(?P<who>.+)$", re.IGNORECASE)
 _UPDATE_WITH = re.compile(
-    r"^(?:update|change|set|edit)\s+(?P<who>.+?)\s*(?::|\bwith\b|\bso that\b)\s*(?P<rest>.+)$", re.I
+    r"^(?:update|change|edit)\s+(?P<who>.+?)\s*(?::|,?\s*(?:and\s+)?\b(?:set|setting)\b|\bwith\b)\s*(?P<rest>.+)$",
+    re.IGNORECASE,
 )
-_DELETE = re.compile(r"^\w+\s+(?P<who>.+?)(?:\s+from\s+(?:the\s+)?(?P<where>[\w ]+?)(?:\s+table)?)?[.!?]*$", re.I)
-_FILLER = {
-    "the",
-    "a",
-    "an",
-    "record",
-    "row",
-    "entry",
-    "item",
-    "new",
-    "named",
-    "called",
-    "titled",
-    "with",
-    "name",
-    "table",
-}
+_FIRST_WORD = re.compile(r"^\w+\s*")
 _ENDS = ("done", "completed", "complete", "finished", "closed")
 
 
@@ -83,7 +71,10 @@ def create_records(text: str, world: World) -> str:
         raise AskUser(f"What should the new record in {table.name} be called?")
     values = cell_values([pair for pair in assigned if pair[0] != first], tables, world)
     rows = [{first.name: name, **values} for name in names] or [values]
-    return _created(rows, table, first, world)
+    names_of_ids = {
+        id: text for field, text in assigned if field.type in LINK_TYPES for id in values.get(field.name, ())
+    }
+    return _created(rows, table, first, names_of_ids, world)
 
 
 def _names(noun: str, head: str, masked: Masked, table: Table) -> list[str]:
@@ -92,19 +83,12 @@ def _names(noun: str, head: str, masked: Masked, table: Table) -> list[str]:
     if called:
         return [masked.restore(called["name"])]
     quotes = masked.quotes_in(noun)
-    return quotes or ([name] if (name := _beside(noun, table)) else [])
+    return quotes or ([name] if (name := rest_after(noun, table.name)) else [])
 
 
-def _beside(phrase: str, table: Table) -> str:
-    """The words of a phrase that are neither the table's name nor filling."""
-    own = {*stems(table.name), *_FILLER}
-    words = phrase.strip().rstrip(".?!").split()
-    while words and (stem(words[0]) in own or words[0].lower() in own):
-        words.pop(0)
-    return " ".join(words)
-
-
-def _created(rows: Sequence[dict[str, Any]], table: Table, first: FieldInfo, world: World) -> str:
+def _created(
+    rows: Sequence[dict[str, Any]], table: Table, first: FieldInfo, names: markdown.Names, world: World
+) -> str:
     if len(rows) > 1 and world.toolbox.has("batch_create"):
         payload = [{"fields": row} for row in rows] if world.toolbox.wraps_rows() else list(rows)
         results = world.write([world.call("batch_create", table=table.id, rows=payload)])
@@ -114,22 +98,19 @@ def _created(rows: Sequence[dict[str, Any]], table: Table, first: FieldInfo, wor
     ids = [str(record["id"]) for record in made]
     named = ", ".join(f"**{row.get(first.name, 'a record')}**" for row in rows)
     told = f" ({', '.join(ids)})" if ids else ""
-    shown = markdown.table(["Field", "Value"], [[key, str(value)] for key, value in _first_fields(made, rows)])
+    cells = made[0]["fields"] if made else rows[0]
+    shown = markdown.table(["Field", "Value"], [[name, markdown.cell(value, names)] for name, value in cells.items()])
     return f"I created {named} in {table.name}{told}:\n\n{shown}"
-
-
-def _first_fields(made: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    fields: dict[str, Any] = made[0]["fields"] if made else rows[0]
-    return [(name, markdown.cell(value, {})) for name, value in fields.items()]
 
 
 def update_record(text: str, world: World) -> str:
     """ "Set the status of task 'Order tiles' to Done", "mark task X as done", "update task X with budget 5" """
     masked = Masked(text.rstrip(" .!?"), QUOTED)
-    who, field_words, value, rest = _parse_update(masked.text)
     tables = world.tables()
-    table = require_table(masked.without_quotes(who), tables)
-    fields = world.fields([table])[0]
+    request, where = split_where(masked.text, tables)
+    who, field_words, value, rest = _parse_update(request)
+    table = where or locate_table(who, masked, tables, world)
+    fields = fields_and_record(who, masked, table, world)
     if rest:
         assigned = assignments(" " + rest, masked, fields, tables)
     else:
@@ -137,22 +118,30 @@ def update_record(text: str, world: World) -> str:
         assigned = [(field, masked.restore(value))]
     if not assigned:
         raise AskUser(f"Which field of {table.name} should I set, and to what?")
-    record = _record(who, masked, table, fields, world)
+    record = the_record(who, masked, table, fields, world)
     values = cell_values(assigned, tables, world)
     world.write([world.call("update_record", table=table.id, record=record.id, values=values)])
     first = primary(fields)
-    done = ", ".join(f"{field.name} to **{wanted}**" for field, wanted in _shown(assigned, values))
+    done = ", ".join(f"{field.name} to **{wanted}**" for field, wanted in _shown(assigned, values, tables))
     return f"I set {done} on **{record.fields.get(first.name, record.id)}** in {table.name} ({record.id})."
 
 
-def _shown(assigned: Sequence[tuple[FieldInfo, str]], values: dict[str, Any]) -> list[tuple[FieldInfo, str]]:
-    return [
-        (field, text if field.type in LINK_TYPES else markdown.cell(values[field.name], {})) for field, text in assigned
-    ]
+def _shown(
+    assigned: Sequence[tuple[FieldInfo, str]], values: dict[str, Any], tables: Sequence[Table]
+) -> list[tuple[FieldInfo, str]]:
+    shown = []
+    for field, text in assigned:
+        linked = linked_table(field, tables) if field.type in LINK_TYPES else None
+        plain = rest_after(text, f"{field.name} {linked.name}") if linked else markdown.cell(values[field.name], {})
+        shown.append((field, plain))
+    return shown
 
 
 def _parse_update(text: str) -> tuple[str, str, str, str]:
     """Who is changed, the words that name the field, the value, or (instead of those) a list of assignments."""
+    found = _UPDATE_WITH.match(text)
+    if found:
+        return found["who"], "", "", found["rest"]
     for pattern in _SET:
         found = pattern.match(text)
         if found:
@@ -160,9 +149,6 @@ def _parse_update(text: str) -> tuple[str, str, str, str]:
     found = _FINISH.match(text)
     if found:
         return found["who"], "", "done", ""
-    found = _UPDATE_WITH.match(text)
-    if found:
-        return found["who"], "", "", found["rest"]
     raise AskUser("Which record should I change, and what should it be?")
 
 
@@ -202,27 +188,15 @@ def _field_of_value(value: str, fields: Sequence[FieldInfo], tables: Sequence[Ta
     raise AskUser(f"Which field should be '{value}'? There are: {', '.join(field.name for field in fields)}.")
 
 
-def _record(who: str, masked: Masked, table: Table, fields: Sequence[FieldInfo], world: World) -> Record:
-    ids = record_ids(masked.restore(who))
-    if ids:
-        return Record(ids[0], {})
-    name = next(iter(masked.quotes_in(who)), "") or _beside(who, table)
-    if not name or name.lower() in ("all", "every", "it", "them"):
-        raise AskUser(f"Which record of {table.name} do you mean? Please give its name or id.")
-    return find_one(world, table, primary(fields), name)
-
-
 def delete_record(text: str, world: World) -> str:
     """ "Delete the task 'Order tiles'", "remove recXXXXXXXXXXXXXX from Tasks" """
-    masked = Masked(text, QUOTED)
-    found = _DELETE.match(masked.text)
-    if found is None:
-        raise AskUser("Which record should I delete?")
-    who, where = found["who"], found["where"] or ""
+    masked = Masked(text.rstrip(" .!?"), QUOTED)
     tables = world.tables()
-    table = require_table(where or masked.without_quotes(who), tables)
-    fields = world.fields([table])[0]
-    record = _record(who, masked, table, fields, world)
+    request, where = split_where(masked.text, tables)
+    who = _FIRST_WORD.sub("", request)
+    table = where or locate_table(who, masked, tables, world)
+    fields = fields_and_record(who, masked, table, world)
+    record = the_record(who, masked, table, fields, world)
     world.write([world.call("delete_record", table=table.id, record=record.id)])
     name = record.fields.get(primary(fields).name, record.id)
     return f"I deleted **{name}** from {table.name} ({record.id})."
