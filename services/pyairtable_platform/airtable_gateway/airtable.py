@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import ssl
+import asyncio
 from typing import Any, Protocol
 
 import httpx2
 import orjson
 
 from .answers import NoAnswer, refusal
-from .wire import AirtableCall
-
-log = logging.getLogger(__name__)
+from .wire import AirtableCall, Json
 
 _KEEP_ALIVE_SECONDS = 4.0
 """Idle connections are closed before common servers do (5 s), lest a call is written into one that is being closed."""
@@ -38,7 +35,6 @@ class AirtableClient:
         content_url: str,
         timeout_seconds: float,
         largest_answer: int,
-        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._content_url = content_url.rstrip("/")
@@ -49,40 +45,37 @@ class AirtableClient:
             limits=httpx2.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_SECONDS),
             follow_redirects=False,
             trust_env=False,
-            verify=verify,
             headers={"user-agent": "pyairtable-gateway", "accept": "application/json"},
         )
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def send(self, call: AirtableCall, token: str, gate: Gate, *, timeout: float | None = None) -> Any:
+    async def send(self, call: AirtableCall, token: str, gate: Gate, *, timeout: float | None = None) -> Json:
         """Send a call and return the JSON of its answer.
 
         Raises Refusal for an answer that says no, NoAnswer when none came or none that can be used; whatever the gate
         raises passes through, with nothing sent.
         """
         progress = _Progress(gate)
+        limit = min(self._timeout_seconds, timeout) if timeout is not None else self._timeout_seconds
         try:
-            status, headers, body = await self._exchange(call, token, progress, timeout)
+            async with asyncio.timeout(limit):  # httpx bounds each read, this the whole: a trickle is no answer
+                status, headers, body = await self._exchange(call, token, progress)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise NoAnswer(_describe(error), sent=progress.is_on_its_way) from error
         if 200 <= status < 300:
-            return _content(body)
+            return _content(body, call.holds)
         if 300 <= status < 400:
             raise NoAnswer("Airtable's address answers with a redirect, which is not followed", sent=True)
         raise refusal(status, headers, body)
 
-    async def _exchange(
-        self, call: AirtableCall, token: str, progress: _Progress, timeout: float | None
-    ) -> tuple[int, httpx2.Headers, bytes]:
-        limit = min(self._timeout_seconds, timeout) if timeout is not None else self._timeout_seconds
+    async def _exchange(self, call: AirtableCall, token: str, progress: _Progress) -> tuple[int, httpx2.Headers, bytes]:
         request = self._client.build_request(
             call.method,
             (self._content_url if call.on_content_host else self._api_url) + call.target,
             content=None if call.body is None else orjson.dumps(call.body),
             headers=self._headers(call, token),
-            timeout=limit,
             extensions={"trace": progress.note},
         )
         response = await self._client.send(request, stream=True)
@@ -127,17 +120,20 @@ class _Progress:
             self._gate.answered()
 
 
-def _content(body: bytes) -> Any:
+def _content(body: bytes, holds: str) -> Json:
     try:
-        return orjson.loads(body)
+        content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise NoAnswer("Airtable's answer is cut or not JSON", sent=True) from error
+    if not isinstance(content, dict) or holds not in content:
+        raise NoAnswer(f'Airtable\'s answer is not what its documentation says: it has no "{holds}"', sent=True)
+    return content
 
 
 def _describe(error: Exception) -> str:
     """What happened, without addresses."""
     if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
         return "Airtable cannot be reached"
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return "Airtable did not answer in time"
     return "the connection to Airtable broke"

@@ -46,6 +46,8 @@ class AirtableCall:
     base_id: str = ""
     query: tuple[tuple[str, str], ...] = ()
     body: Json | None = None
+    holds: str = "id"
+    """A key that Airtable's answer has; an answer without it is none."""
     on_content_host: bool = False
     """Attachment bytes go to a host of their own."""
 
@@ -89,7 +91,7 @@ def list_records(base_id: str, table: str, listing: Listing, *, page_size: int, 
     if offset:
         parameters["offset"] = offset
     locale = _locale_parameters(listing.shape)
-    call = AirtableCall("list_records", "GET", path(base_id, table), base_id=base_id)
+    call = AirtableCall("list_records", "GET", path(base_id, table), base_id=base_id, holds="records")
     as_get = replace(call, query=(*_flatten(parameters), *locale))
     if len(as_get.target) <= LONGEST_URL:
         return as_get
@@ -108,7 +110,9 @@ def create_records(
 ) -> AirtableCall:
     """Up to ten new records."""
     body = {"records": [{"fields": dict(fields)} for fields in rows], **_write_options(typecast, by_field_id)}
-    return AirtableCall("create_records", "POST", path(base_id, table), Effect.ONCE, base_id, body=body)
+    return AirtableCall(
+        "create_records", "POST", path(base_id, table), Effect.ONCE, base_id, body=body, holds="records"
+    )
 
 
 def update_records(
@@ -127,20 +131,21 @@ def update_records(
     if merge_on:
         body["performUpsert"] = {"fieldsToMergeOn": list(merge_on)}
     operation, method = "upsert_records" if merge_on else "update_records", "PUT" if replace_all else "PATCH"
-    return AirtableCall(operation, method, path(base_id, table), Effect.REPEATABLE, base_id, body=body)
+    return AirtableCall(operation, method, path(base_id, table), Effect.REPEATABLE, base_id, body=body, holds="records")
 
 
 def delete_records(base_id: str, table: str, record_ids: Sequence[str]) -> AirtableCall:
     """Up to ten records to delete."""
     query = tuple(("records[]", record_id) for record_id in record_ids)
-    return AirtableCall("delete_records", "DELETE", path(base_id, table), Effect.REPEATABLE, base_id, query=query)
+    where = path(base_id, table)
+    return AirtableCall("delete_records", "DELETE", where, Effect.REPEATABLE, base_id, query=query, holds="records")
 
 
 def list_comments(base_id: str, table: str, record_id: str, *, page_size: int, offset: str) -> AirtableCall:
     """A page of comments."""
     query = (("pageSize", str(page_size)), *((("offset", offset),) if offset else ()))
     where = path(base_id, table, record_id, "comments")
-    return AirtableCall("list_comments", "GET", where, base_id=base_id, query=query)
+    return AirtableCall("list_comments", "GET", where, base_id=base_id, query=query, holds="comments")
 
 
 def create_comment(base_id: str, table: str, record_id: str, text: str, parent: str) -> AirtableCall:
@@ -178,7 +183,8 @@ def whoami() -> AirtableCall:
 
 def list_bases(offset: str = "") -> AirtableCall:
     """A page of up to 1,000 bases."""
-    return AirtableCall("list_bases", "GET", "/meta/bases", query=(("offset", offset),) if offset else ())
+    query = (("offset", offset),) if offset else ()
+    return AirtableCall("list_bases", "GET", "/meta/bases", query=query, holds="bases")
 
 
 def create_base(workspace_id: str, name: str, tables: Sequence[Json]) -> AirtableCall:
@@ -189,7 +195,7 @@ def create_base(workspace_id: str, name: str, tables: Sequence[Json]) -> Airtabl
 
 def base_schema(base_id: str) -> AirtableCall:
     """All tables, fields and views of a base."""
-    return AirtableCall("base_schema", "GET", path("meta", "bases", base_id, "tables"), base_id=base_id)
+    return AirtableCall("base_schema", "GET", path("meta", "bases", base_id, "tables"), base_id=base_id, holds="tables")
 
 
 def create_table(base_id: str, table: Json) -> AirtableCall:
