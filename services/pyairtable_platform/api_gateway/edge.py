@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import API_KEY_HEADER
-from pyairtable_platform.common.errors import InvalidInput
+from pyairtable_platform.common.errors import InvalidInput, Reason
 from pyairtable_platform.common.http import OPEN_PATHS, error_response
 
 from .browsers import Cors, check_host, check_origin
@@ -25,6 +25,7 @@ from .settings import Settings
 
 _EXTRA = "door.headers"  # in the scope: headers that the answer will carry
 LIMITED_PREFIX = "/api/"
+MAX_HEADER_BYTES = 32 * 1024
 
 
 class Edge:
@@ -67,9 +68,13 @@ class Edge:
     async def _check(self, scope: Scope) -> None:
         """Raise for a request that does not get in, and count it for its caller."""
         headers = Headers(scope=scope)
-        check_framing(headers)
+        try:
+            check_framing(headers, scope["http_version"])
+        except InvalidInput:
+            scope[_EXTRA]["connection"] = "close"  # what follows on this connection may not be what it seems
+            raise
         if self._settings.environment == "development":
-            check_host(headers, scope["http_version"])
+            check_host(headers)
         check_origin(headers, self._settings.cors_origins)
         if not scope["path"].startswith(LIMITED_PREFIX):
             return
@@ -80,8 +85,11 @@ class Edge:
             verdict.raise_if_refused()
 
 
-def check_framing(headers: Headers) -> None:
+def check_framing(headers: Headers, http_version: str) -> None:
     """Raise InvalidInput when two parsers could disagree on where the request ends (request smuggling)."""
+    if sum(len(name) + len(value) for name, value in headers.raw) > MAX_HEADER_BYTES:
+        text = f"the headers are larger than {MAX_HEADER_BYTES} bytes"
+        raise InvalidInput(text, reason=Reason.TOO_LARGE, limit=str(MAX_HEADER_BYTES))
     lengths = headers.getlist("content-length")
     if lengths and "transfer-encoding" in headers:
         raise InvalidInput.at("Content-Length", "must not be given together with Transfer-Encoding")
@@ -89,6 +97,8 @@ def check_framing(headers: Headers) -> None:
         raise InvalidInput.at("Content-Length", "is given twice")
     if len(headers.getlist("host")) > 1:
         raise InvalidInput.at("Host", "is given twice")
+    if "host" not in headers and http_version != "1.0":
+        raise InvalidInput.at("Host", "is missing")
 
 
 class EdgeRoute(BaseRoute):

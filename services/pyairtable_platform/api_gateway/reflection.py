@@ -6,7 +6,6 @@ Both versions have the same messages byte for byte, so that one servicer answers
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2

@@ -39,10 +39,10 @@ class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
     @classmethod
     def are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if origin == "*":
+            if "*" in origin:
                 raise ValueError("list the origins: with * every web page could use this door as its visitor")
             url = urlsplit(origin)
-            if url.scheme not in ("http", "https") or origin != f"{url.scheme}://{url.netloc}" or not url.netloc:
+            if url.scheme not in ("http", "https") or not url.netloc or origin != f"{url.scheme}://{url.netloc}":
                 raise ValueError("write origins as https://app.example.com, without a path")
         return value
 

@@ -1,0 +1,174 @@
+"""How much a caller may send: calls a minute over all replicas, bytes a request."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+import redis
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from integration.api_gateway.conftest import Door, OpenDoor
+from integration.api_gateway.upstream_fakes import Behind
+
+from pyairtable_devkit.databases import Valkey
+from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
+
+LIMIT = 5
+
+
+@pytest.fixture(autouse=True)
+def fresh_windows(valkey: Valkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+
+
+async def call_tools(door: Door, times: int = 1) -> None:
+    async with grpc.aio.insecure_channel(door.grpc_target) as channel:
+        stub: Any = tool_service_pb2_grpc.ToolServiceStub(channel)
+        for _ in range(times):
+            await stub.ListTools(tool_service_pb2.ListToolsRequest())
+
+
+async def test_answers_tell_how_much_is_left_and_then_when_to_come_back(open_door: OpenDoor, behind: Behind) -> None:
+    async with open_door(behind, rate_limit_rpm=LIMIT) as door:
+        for left in range(LIMIT - 1, -1, -1):
+            answer = await door.http.get("/api/tools")
+            assert answer.status_code == 200
+            assert answer.headers["ratelimit-limit"] == str(LIMIT)
+            assert answer.headers["ratelimit-remaining"] == str(left)
+            assert 1 <= int(answer.headers["ratelimit-reset"]) <= 61
+            assert answer.headers["ratelimit-policy"] == f"{LIMIT};w=60"
+        refused = await door.http.get("/api/tools")
+        assert refused.status_code == 429
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["reason"] == "RATE_LIMITED"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert refused.headers["ratelimit-remaining"] == "0"
+        assert "content-security-policy" in refused.headers
+    assert len(behind.recorder.calls) == LIMIT
+
+
+async def test_replicas_and_protocols_share_one_window(open_door: OpenDoor, behind: Behind) -> None:
+    limit: dict[str, Any] = {"rate_limit_rpm": LIMIT}
+    async with open_door(behind, **limit) as one, open_door(behind, **limit) as other:
+        await call_tools(one, times=2)
+        await one.http.get("/api/tools")
+        statuses = [
+            answer.status_code for answer in await asyncio.gather(*[other.http.get("/api/tools") for _ in range(6)])
+        ]
+        assert sorted(statuses) == [200] * (LIMIT - 3) + [429] * 4
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call_tools(one)
+    assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    details = rpc_status.from_call(failure.value).details
+    assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
+
+
+async def test_the_page_and_probes_are_not_counted(open_door: OpenDoor, behind: Behind) -> None:
+    async with open_door(behind, rate_limit_rpm=1) as door:
+        for path in ("/", "/static/app.js", "/health", "/ready", "/metrics") * 2:
+            assert (await door.http.get(path)).status_code == 200
+        assert (await door.http.get("/api/tools")).status_code == 200
+
+
+FORGED = {
+    "x-forwarded-for": "9.9.9.{n}",
+    "forwarded": "for=9.9.9.{n}",
+    "x-real-ip": "9.9.9.{n}",
+    "x-client-ip": "9.9.9.{n}",
+    "true-client-ip": "9.9.9.{n}",
+    "cf-connecting-ip": "9.9.9.{n}",
+    "x-api-key": "key-{n}",
+    "authorization": "Bearer {n}",
+    "x-user-id": "{n}",
+    "x-workspace": "{n}",
+}
+
+
+@pytest.mark.parametrize("header", FORGED)
+async def test_no_header_makes_a_caller_another_one(open_door: OpenDoor, behind: Behind, header: str) -> None:
+    async with open_door(behind, rate_limit_rpm=LIMIT) as door:
+        statuses = [
+            (await door.http.get("/api/tools", headers={header: FORGED[header].format(n=n)})).status_code
+            for n in range(LIMIT + 1)
+        ]
+    assert statuses == [200] * LIMIT + [429]
+
+
+async def test_callers_behind_a_trusted_proxy_are_told_apart(open_door: OpenDoor, behind: Behind) -> None:
+    async with open_door(behind, rate_limit_rpm=1, trusted_proxies="127.0.0.1,10.0.0.0/8") as door:
+        # Access in development mode is for this machine, so that these callers have loopback addresses too.
+        for forwarded, status in (
+            ("127.1.0.1", 200),
+            ("127.1.0.2, 10.0.0.9", 200),
+            ("127.1.0.3, 127.1.0.1", 429),  # what stands left of the last untrusted address is a claim
+        ):
+            answer = await door.http.get("/api/tools", headers={"x-forwarded-for": forwarded})
+            assert answer.status_code == status, forwarded
+
+
+async def test_the_api_key_is_a_caller_of_its_own(open_door: OpenDoor, behind: Behind) -> None:
+    async with open_door(behind, rate_limit_rpm=1, api_key="a-test-key") as door:
+        assert (await door.http.get("/api/tools", headers={"x-api-key": "wrong"})).status_code == 401
+        assert (await door.http.get("/api/tools", headers={"x-api-key": "a-test-key"})).status_code == 200
+        assert (await door.http.get("/api/tools", headers={"x-api-key": "a-test-key"})).status_code == 429
+    assert behind.recorder.calls[0].metadata["x-api-key"] == "a-test-key"
+
+
+async def test_without_valkey_each_replica_counts_and_health_says_so(behind: Behind, open_door: OpenDoor) -> None:
+    with Valkey.start() as valkey:
+        async with open_door(behind, rate_limit_rpm=LIMIT, redis_url=valkey.url) as door:
+            assert (await door.http.get("/api/tools")).status_code == 200
+            assert (await door.http.get("/health")).json()["status"] == "healthy"
+            valkey.kill()
+            statuses = [(await door.http.get("/api/tools")).status_code for _ in range(LIMIT + 1)]
+            assert statuses == [200] * LIMIT + [429]
+            answer = await door.http.get("/health")
+            assert answer.status_code == 200
+            assert answer.json()["status"] == "degraded"
+            assert "counted by each replica for itself" in answer.json()["checks"]["redis"]["error"]
+            valkey.restart()
+            async with asyncio.timeout(30):  # the shared window has forgotten, so that calls pass again
+                while (await door.http.get("/api/tools")).status_code == 429:  # noqa: ASYNC110 - asks another process
+                    await asyncio.sleep(0.2)
+            assert (await door.http.get("/health")).json()["status"] == "healthy"
+
+
+async def test_a_valkey_that_hangs_does_not_hang_the_door(behind: Behind, open_door: OpenDoor) -> None:
+    with Valkey.start() as valkey:
+        async with open_door(behind, rate_limit_rpm=100, redis_url=valkey.url) as door:
+            await door.http.get("/api/tools")
+            valkey.pause()
+            try:
+                async with asyncio.timeout(20):
+                    for _ in range(20):
+                        assert (await door.http.get("/api/tools")).status_code == 200
+            finally:
+                valkey.resume()
+
+
+async def test_a_body_at_the_limit_passes_and_one_byte_more_is_413(open_door: OpenDoor, behind: Behind) -> None:
+    head, tail = b'{"message": "', b'"}'
+    async with open_door(behind, max_request_bytes=2048) as door:
+        for size, status in ((2048, 200), (2049, 413)):
+            body = head + b"x" * (size - len(head) - len(tail)) + tail
+            answer = await door.http.post("/api/chat", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["reason"] == "TOO_LARGE"
+        assert "2048" in answer.json()["detail"]
+
+
+async def test_a_chunked_body_is_bounded_too(open_door: OpenDoor, behind: Behind) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 1024
+
+    async with open_door(behind, max_request_bytes=2048) as door:
+        answer = await door.http.post("/api/chat", content=endless(), headers={"content-type": "application/json"})
+        assert answer.status_code == 413
+        assert "content-security-policy" in answer.headers
+    assert behind.recorder.calls == []
