@@ -27,6 +27,7 @@ class RowLoader:
         self._world = world
         self._base = base
         self._change = Change(world, base, author)
+        self._change.now = start
         self._start = start
         self._step = step
         self._random = random.Random(random_seed)
@@ -45,7 +46,9 @@ class RowLoader:
         for table, record, field, wanted in self._links:
             ids = self._resolve(field, wanted, by_text)
             self._change.update(table, record, {field.id: ids})
-            record.modified_time = record.created_time
+        for table in self._base.tables.values():
+            for record in table.records.values():
+                record.modified_time = record.created_time
 
     def _add(self, table: Table, row: Spec) -> None:
         where = f"{self._base.name} / {table.name} / row {table.next_number}"

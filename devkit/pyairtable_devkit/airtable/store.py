@@ -85,8 +85,7 @@ class Change:
         if changed:
             self._before(table, record)
             self._write(table, record, changed, self.now)
-            record.modified_time = self.now
-            record.modified_by = self._user_id
+            self._sign(record)
 
     def delete(self, table: Table, record: Record) -> None:
         """Removes a record and every link to it."""
@@ -133,6 +132,7 @@ class Change:
                 back.append(record.id)
             self._set(other, row, inverse, back or None)
             row.cell_times[inverse] = self.now
+            self._sign(row)
             self._touch(other, row)
 
     def _unlink_one_way(self, table: Table, record: Record) -> None:
@@ -153,6 +153,11 @@ class Change:
     def _before(self, table: Table, record: Record) -> None:
         if self._observer:
             self._observer.before_record(table, record)
+
+    def _sign(self, record: Record) -> None:
+        """Notes who changed an existing record, and when."""
+        record.modified_time = self.now
+        record.modified_by = self._user_id
 
     def _touch(self, table: Table, record: Record) -> None:
         record.revision += 1
