@@ -11,7 +11,7 @@ from pyairtable_platform import __version__
 from pyairtable_platform.mcp_server.service import ToolService
 from pyairtable_platform.mcp_server.settings import Settings
 
-from .conformance import install_fixtures
+from .fixtures import install_fixtures
 from .prompts import get_prompt, list_prompts
 from .resources import ResourceMethods
 from .tools import ToolMethods
