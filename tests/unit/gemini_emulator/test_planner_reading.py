@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from pyairtable_devkit.gemini.planner.markdown import field_cell
+from pyairtable_devkit.gemini.planner.schema import FieldInfo
+from pyairtable_devkit.gemini.planner.values import cell_value
+
 READS = {"list_bases", "list_tables", "get_field_info", "get_records", "get_record", "search_records"}
 
 
@@ -62,6 +66,9 @@ def test_a_follow_up_changes_the_grouping(chat: Any) -> None:
         ("What is the total budget?", "**69000.5**"),
         ("highest hourly rate of employees", "**40**"),
         ("sum of amounts by category in Expenses", "| Materials | 380 |"),
+        ("what did we spend per project?", "| O'Brien's Kitchen | 80 |"),
+        ("what is the biggest expense?", "**300** (Tiles)"),
+        ("What is the total budget of project Attic?", "**7000**"),
         ("how many hours per month?", "| 2026-10 | 7.5 |"),
         ("How many hours did each employee work in October 2026?", "| **Total** | **7.5** |"),
     ],
@@ -126,6 +133,28 @@ def test_lists_with_conditions(chat: Any, text: str, inside: str, outside: str) 
 def test_asked_for_columns_are_shown_and_links_are_named(chat: Any) -> None:
     assert "| Villa Rosa | In progress | 50000 |" in chat.say("Show projects with status and budget")
     assert "| Order tiles | Villa Rosa |" in chat.say("list all tasks with project")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("What is the status of project 'Villa Rosa'?", "In progress"),
+        ("what's the budget of the project Attic?", "7000"),
+        ("What is the project of task Fix sink?", "O'Brien's Kitchen"),
+        ("What is the due date of task 'Order tiles'?", "(empty)"),
+        ("What is the estimate of task 'Order tiles'?", "3"),
+    ],
+)
+def test_looks_up_one_value(chat: Any, text: str, answer: str) -> None:
+    assert f": **{answer}**" in chat.say(text)
+
+
+def test_durations_and_fractions_read_as_people_write_them() -> None:
+    assert field_cell(5400, FieldInfo("Length", "duration"), {}) == "1:30"
+    assert field_cell(0.255, FieldInfo("Used", "formula", result_type="percent"), {}) == "25.5 %"
+    length = FieldInfo("Length", "duration")
+    spoken = [cell_value(text, length, date.today()) for text in ("1:30", "90 minutes", "1.5 hours", "2")]
+    assert spoken == [5400, 5400, 5400, 7200]
 
 
 def test_shows_one_record_by_id(chat: Any) -> None:

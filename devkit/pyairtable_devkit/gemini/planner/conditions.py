@@ -106,6 +106,17 @@ def _stands_in(name: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
 
 
+def primary_in(text: str, fields: Sequence[FieldInfo], rows: Sequence[Record]) -> list[Condition]:
+    """A condition on the records themselves, when some of their names stand in the text, written just so."""
+    first = next((field for field in fields if field.is_primary), None)
+    if first is None:
+        return []
+    names = {row.id: str(row.fields.get(first.name, "")) for row in rows}
+    written = {name for name in _named(text, names).values() if name in text and not name.isdigit()}
+    label = f"{first.name} is {' or '.join(sorted(written))}"
+    return [Condition(first.name, label, _any_of(written))] if written else []
+
+
 def texts_in(text: str, fields: Sequence[FieldInfo], rows: Sequence[Record]) -> list[Condition]:
     """Conditions on text fields: a value some record has there, after "in", "from" and the like."""
     found = []

@@ -14,7 +14,7 @@ Recipe = Callable[[str, World], str]
 
 _ASKS = r"\b(?:list|show|which|what|see|all|my|many|are there|get|give)\b"
 _UNITS = r"(?:hours?|minutes?|days?|money|euros?|dollars?|quantity|units?|budget|revenue|cost|time)"
-_EXTREMES = r"(?:average|mean|avg|highest|lowest|largest|smallest|maximum|minimum)"
+_EXTREMES = r"(?:average|mean|avg|highest|lowest|largest|smallest|biggest|cheapest|most expensive|maximum|minimum)"
 _CHANGES = r"^(?:set|change|update|mark|rename|move|assign|complete|close|finish|edit|put|flag)\b"
 _SHOWS = r"^(?:list|show|get|display|give|read|fetch|open)\b"
 _QUESTIONS = r"^(?:what|which|who|where|when|tell)\b"
@@ -52,11 +52,13 @@ INTENTS: list[tuple[re.Pattern[str], Recipe]] = [
     *_for(
         totals.total,
         r"\bhow much\b",
+        r"\b(?:spend|spent|earn|earned)\b",
         rf"\bhow many (?:\w+ )?{_UNITS}\b(?! (?:records|entries|rows))",
         r"\b(?:sum|totals?|add up)\b",
         rf"\b{_EXTREMES}\b",
         r"^which \w+ .*\b(?:most|least)\b",
     ),
+    *_for(reading.look_up, r"^what(?:'s| is| are| was)\b.*\bof\b"),
     *_for(reading.count_records, r"\bhow many\b", r"\bnumber of\b", r"\bcount\b"),
     *_for(
         reading.search_records,

@@ -43,9 +43,20 @@ def cell(value: Any, names: Names) -> str:
     return names.get(str(value), str(value))
 
 
+def field_cell(value: Any, field: FieldInfo, names: Names) -> str:
+    """A cell as its field shows it: durations (seconds, Airtable docs) as h:mm, fractions as percent."""
+    kind = field.result_type or field.type
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if kind == "duration":
+            return f"{int(value) // 3600}:{int(value) % 3600 // 60:02d}"
+        if kind == "percent":
+            return number(value * 100) + " %"
+    return cell(value, names)
+
+
 def records(rows: Sequence[Record], fields: Sequence[FieldInfo], names: Names) -> str:
     """Records as a table of these fields, the first rows only, with a note when there are more."""
-    shown = [[cell(row.fields.get(field.name), names) for field in fields] for row in rows[:_SHOWN_ROWS]]
+    shown = [[field_cell(row.fields.get(field.name), field, names) for field in fields] for row in rows[:_SHOWN_ROWS]]
     text = table([field.name for field in fields], shown)
     more = len(rows) - len(shown)
     return f"{text}\n\n... and {more} more." if more else text

@@ -14,9 +14,10 @@ from pyairtable_devkit.gemini.planner.conditions import (
     holds,
     joined_formula,
     linked_in,
+    primary_in,
     texts_in,
 )
-from pyairtable_devkit.gemini.planner.links import linked_tables, names_shown, read_with_names
+from pyairtable_devkit.gemini.planner.links import find_one, linked_tables, names_shown, read_with_names
 from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.schema import (
     LINK_TYPES,
@@ -30,7 +31,7 @@ from pyairtable_devkit.gemini.planner.schema import (
     require_table,
 )
 from pyairtable_devkit.gemini.planner.smalltalk import small_talk
-from pyairtable_devkit.gemini.planner.words import quoted, record_ids, stems, without_quoted
+from pyairtable_devkit.gemini.planner.words import quoted, record_ids, rest_after, stems, without_quoted
 from pyairtable_devkit.gemini.planner.world import Query, World
 
 _SEARCH = re.compile(
@@ -47,6 +48,9 @@ _GROUP = re.compile(
 )
 _COUNTED_END = re.compile(r"\b(?:are|is|were|have|has|do|does|in|for)\b", re.IGNORECASE)
 _SHOWN_END = re.compile(r"\b(?:with|where|whose|for|of|in|from|that|which|due|by|named|called)\b", re.IGNORECASE)
+_OF = re.compile(
+    r"^what(?:'s| is| are| was)\s+(?:the\s+)?(?P<field>[\w ]+?)\s+of\s+(?:the\s+)?(?P<who>.+?)[?.!]*$", re.IGNORECASE
+)
 _WITH = re.compile(r"\b(?:with|and|showing|including)\b(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -112,6 +116,24 @@ def show_records(text: str, world: World) -> str:
     return f"{head}\n\n{markdown.records(rows, shown, names)}"
 
 
+def look_up(text: str, world: World) -> str:
+    """ "What is the status of project 'Villa Rosa'?" """
+    found = _OF.match(text)
+    tables = world.tables()
+    if found is None or find_table(without_quoted(found["who"]), tables) is None:
+        return answer_question(text, world)
+    table = require_table(without_quoted(found["who"]), tables)
+    fields = world.fields([table])[0]
+    field = find_field(found["field"], fields)
+    name = next(iter(quoted(found["who"])), "") or rest_after(found["who"], table.name)
+    if field is None or not name:
+        return show_records(text, world)
+    record = find_one(world, table, primary(fields).name, name)
+    names = names_shown(world, tables, [field], [record])
+    value = markdown.field_cell(record.fields.get(field.name), field, names) or "(empty)"
+    return f"{field.name} of **{record.fields.get(primary(fields).name)}** in {table.name}: **{value}**"
+
+
 def answer_question(text: str, world: World) -> str:
     """ "Which contacts are in Cork?"; a question about no table at all is small talk."""
     tables = world.tables()
@@ -145,7 +167,7 @@ def matching(
     conditions += linked_in(text, fields, tables, names)
     taken = {condition.field for condition in conditions}
     free = [field for field in fields if field.name not in taken]
-    conditions += texts_in(text, free, read.rows)
+    conditions += texts_in(text, free, read.rows) + primary_in(text, fields, read.rows)
     return [row for row in read.rows if holds(conditions, row)], conditions, read.complete
 
 

@@ -46,6 +46,11 @@ class FieldInfo:
         return self.type in NUMBER_TYPES or (self.type in ("formula", "rollup") and self.result_type in NUMBER_TYPES)
 
     @property
+    def is_currency(self) -> bool:
+        """Whether its numbers are money."""
+        return "currency" in (self.type, self.result_type)
+
+    @property
     def is_computed(self) -> bool:
         """Whether Airtable fills it and nobody else can."""
         return self.type in COMPUTED_TYPES

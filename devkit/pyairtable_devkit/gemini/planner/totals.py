@@ -16,6 +16,7 @@ from pyairtable_devkit.gemini.planner.conditions import (
     holds,
     joined_formula,
     linked_in,
+    primary_in,
 )
 from pyairtable_devkit.gemini.planner.links import linked_table, linked_tables, merged, read_with_names
 from pyairtable_devkit.gemini.planner.markdown import Names
@@ -39,7 +40,8 @@ _STOPS = (
 )
 _END = rf"(?=\s*(?:[?.!,;]|$|\b{_STOPS}\b))"
 _ADDING = (
-    r"(?:total|sum of|sum up|sum|add up|average|mean|avg|highest|largest|maximum|lowest|smallest|minimum|most|least)"
+    r"(?:total|sum of|sum up|sum|add up|average|mean|avg|highest|largest|biggest|most expensive|maximum|lowest|"
+    r"smallest|cheapest|minimum|most|least)"
 )
 _MEASURES = (
     re.compile(rf"\bhow (?:many|much)\s+(?!is\b|was\b|were\b|did\b|do\b)(?P<what>[\w ]+?){_END}", re.IGNORECASE),
@@ -59,8 +61,8 @@ _NONE = "(none)"
 Aggregate = Callable[[Sequence[float]], float]
 _AGGREGATES: tuple[tuple[re.Pattern[str], str, Aggregate], ...] = (
     (re.compile(r"\b(average|mean|avg)\b", re.I), "Average", lambda values: fsum(values) / len(values)),
-    (re.compile(r"\b(highest|largest|maximum)\b", re.I), "Highest", max),
-    (re.compile(r"\b(lowest|smallest|minimum)\b", re.I), "Lowest", min),
+    (re.compile(r"\b(highest|largest|biggest|most expensive|maximum)\b", re.I), "Highest", max),
+    (re.compile(r"\b(lowest|smallest|cheapest|minimum)\b", re.I), "Lowest", min),
 )
 
 
@@ -89,9 +91,17 @@ def total(text: str, world: World) -> str:
     about += "." if complete else "; there are more that I did not read."
     if numbers.group is None:
         value = aggregate([_value(row, numbers.measure) for row in rows])
-        return f"{label} {numbers.measure.name}: **{_shown(value, numbers.measure)}**\n\n{about}"
+        whose = _whose(rows, numbers, value) if aggregate in (max, min) else ""
+        return f"{label} {numbers.measure.name}: **{_shown(value, numbers.measure)}**{whose}\n\n{about}"
     period = _PERIODS.get(next(iter(stems(group_words)), ""), 0)
     return _by_group(rows, numbers, names, label, aggregate, about, period, _WHICH.search(text) is not None)
+
+
+def _whose(rows: Sequence[Record], numbers: _Numbers, value: float) -> str:
+    """ " (name of the record that has the value)" """
+    first = primary(numbers.fields).name
+    names = [markdown.cell(row.fields.get(first), {}) for row in rows if _value(row, numbers.measure) == value]
+    return f" ({', '.join(names[:3])})"
 
 
 def _measure(text: str) -> str:
@@ -145,10 +155,10 @@ def _rated(
     measure_words = with_synonyms(stems(wanted))
     own = fit(field.name, measure_words)
     by_table = fit(table.name, measure_words)
-    if not own and not (by_table and (field.type == "currency" or set(stems(field.name)) & _GENERIC)):
+    if not own and not (by_table and (field.is_currency or set(stems(field.name)) & _GENERIC)):
         return None
     score = own or 0.4
-    score += 0.2 * (field.type == "currency") - 0.4 * field.is_computed + fit(table.name, words)
+    score += 0.2 * (field.is_currency) - 0.4 * field.is_computed + fit(table.name, words)
     group_field = _group_field(group, table, fields, tables) if group else None
     if group_field is not None and not group_field.is_primary:
         score += 1.5
@@ -179,11 +189,12 @@ def _read(
     conditions = conditions_in(rest, [f for f in numbers.fields if f != numbers.measure], world.today)
     links = named_links(rest, numbers.fields)
     linked = linked_tables([*([numbers.group] if numbers.group else []), *links], tables)
-    used = [numbers.measure, *links, *([numbers.group] if numbers.group else [])]
+    used = [primary(numbers.fields), numbers.measure, *links, *([numbers.group] if numbers.group else [])]
     columns = tuple(dict.fromkeys([*(field.name for field in used), *(item.field for item in conditions)]))
     formula = joined_formula(conditions) if world.toolbox.takes("get_records", "formula") else ""
     (read,), names = read_with_names(world, [Query(numbers.table, columns, formula)], linked)
     conditions += linked_in(rest, links, tables, names)
+    conditions += primary_in(rest, numbers.fields, read.rows)
     rows = [row for row in read.rows if holds(conditions, row) and _is_number(row, numbers.measure)]
     return rows, merged(names), conditions, read.complete
 

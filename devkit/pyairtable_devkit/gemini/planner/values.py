@@ -23,6 +23,8 @@ def cell_value(text: str, field: FieldInfo, today: date) -> Any:
         return [chosen] if field.type == "multipleSelects" else chosen
     if field.type == "checkbox":
         return _checkbox(text, field)
+    if field.type == "duration":
+        return _duration(text, field)
     if field.type in NUMBER_TYPES:
         return _number(text, field)
     if field.type in DATE_TYPES:
@@ -55,6 +57,14 @@ def _number(text: str, field: FieldInfo) -> float | int:
     if field.type == "percent" and "%" in text:
         value /= 100
     return int(value) if value.is_integer() else value
+
+
+def _duration(text: str, field: FieldInfo) -> int:
+    """Seconds (Airtable docs: duration) from "1:30", "90 minutes" or hours."""
+    clock = re.search(r"(\d+):(\d{2})", text)
+    if clock:
+        return int(clock[1]) * 3600 + int(clock[2]) * 60
+    return round(_number(text, field) * (60 if re.search(r"\bmin", text) else 3600))
 
 
 def _date(text: str, field: FieldInfo, today: date) -> str:

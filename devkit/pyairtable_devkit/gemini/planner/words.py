@@ -69,7 +69,7 @@ def fit(name: str, words: set[str]) -> float:
     hits = sum(part in words for part in parts)
     if not hits:
         return 0.0
-    return hits / len(parts) + 0.1 * hits + (0.3 if parts[-1] in words else 0.0)
+    return hits / len(parts) + 0.2 * hits + (0.3 if parts[-1] in words else 0.0)
 
 
 def quoted(text: str) -> list[str]:
