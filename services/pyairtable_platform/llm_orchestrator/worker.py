@@ -190,4 +190,4 @@ class Worker:
         try:
             await self._journal_of(lease).fail(told)
         except (LeaseLost, LogUnavailable):
-            log.warning("a failed run could not be ended", extra={"run": lease.run_id})
+            log.warning("a failed run could not be ended; it is taken over later", extra={"run": lease.run_id})

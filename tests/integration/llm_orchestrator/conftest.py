@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx2
 import pytest
 
 from pyairtable_devkit.databases import Postgres
 from pyairtable_devkit.gemini.testing import GeminiEmulator
+from pyairtable_devkit.ports import free_port
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.migrations import migrate_async
-from pyairtable_platform.common.server import RunningService
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.testing import started
 from pyairtable_platform.common.values import dict_to_struct, struct_to_dict
@@ -28,7 +31,7 @@ from pyairtable_platform.llm_orchestrator.main import Settings, build
 from pyairtable_platform.workspaces.main import Settings as WorkspaceSettings
 from pyairtable_platform.workspaces.main import build as build_workspaces
 from pyairtable_protos.chat.v1 import chat_service_pb2 as rpc
-from pyairtable_protos.chat.v1 import chat_service_pb2_grpc
+from pyairtable_protos.chat.v1 import chat_service_pb2_grpc, run_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
 
 _WORKSPACES = """
@@ -49,6 +52,7 @@ spec:
     bases: [{name: crm, baseId: appEmulatorOth001, access: ReadWrite, default: true}]
 """
 
+StartChats = Callable[..., Any]
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -79,6 +83,9 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
             answer = self.written.setdefault(request.idempotency_key, answer)
         return tool_service_pb2.CallToolResponse(structured_content=dict_to_struct(answer))
 
+    def ExportTableCsv(self, request: Any, call: Any) -> Any:
+        raise AssertionError("chat never exports")
+
 
 def _tool(name: str, *, read_only: bool) -> tool_service_pb2.Tool:
     schema = {"type": "object", "properties": {"base_id": {"type": "string"}, "fields": {"type": "object"}}}
@@ -94,12 +101,12 @@ def _tool(name: str, *, read_only: bool) -> tool_service_pb2.Tool:
 class Chats:
     """A running orchestrator and a client of it."""
 
-    server: RunningService
+    url: str
     channel: ServiceChannel
+    process: asyncio.subprocess.Process | None = None
 
     def __post_init__(self) -> None:
         self.stub: Any = chat_service_pb2_grpc.ChatServiceStub(self.channel.channel)
-        self.url = self.server.addresses.http_url
 
     async def chat(self, message: str, **fields: Any) -> rpc.ChatResponse:
         request = rpc.ChatRequest(**{"workspace": "acme", "message": message, **fields})
@@ -124,6 +131,11 @@ class Chats:
             await events.aclose()  # type: ignore[attr-defined]
             return str(response.event.run_id)
         raise AssertionError("the run has no events")
+
+    async def run(self, run_id: str) -> run_pb2.Run:
+        """A run as it stands."""
+        response: rpc.GetRunResponse = await self.call("GetRun", rpc.GetRunRequest(workspace="acme", run_id=run_id))
+        return response.run
 
     async def events(self, run_id: str, after: int = 0) -> list[Any]:
         """All events of a run, to its end."""
@@ -182,36 +194,84 @@ async def workspaces_target(tmp_path: Path) -> AsyncIterator[str]:
         yield server.addresses.grpc_target
 
 
-StartChats = Callable[..., Any]
+@pytest.fixture
+def chat_settings(
+    database_url: str, gemini: GeminiEmulator, tools: FakeTools, workspaces_target: str
+) -> dict[str, Any]:
+    """Settings that lead to the databases and servers of this test."""
+    return {
+        "http_port": 0,
+        "grpc_port": 0,
+        "database_url": database_url,
+        "gemini_api_key": gemini.key,
+        "gemini_api_url": gemini.url,
+        "mcp_server_target": tools.target,
+        "workspaces_target": workspaces_target,
+        "use_http_mcp": False,
+        "lease_seconds": 2,
+        "shutdown_delay_seconds": 0,
+        "shutdown_grace_seconds": 0.5,
+    }
 
 
 @pytest.fixture
-async def start_chats(
-    database_url: str, gemini: GeminiEmulator, tools: FakeTools, workspaces_target: str
-) -> AsyncIterator[StartChats]:
+def start_chats(chat_settings: dict[str, Any]) -> StartChats:
     """Starts orchestrators on the same database: `async with start_chats(turn_seconds=5) as chats`."""
 
     @asynccontextmanager
     async def start(**changes: Any) -> AsyncIterator[Chats]:
-        defaults: dict[str, Any] = {
-            "http_port": 0,
-            "grpc_port": 0,
-            "database_url": database_url,
-            "gemini_api_key": gemini.key,
-            "gemini_api_url": gemini.url,
-            "mcp_server_target": tools.target,
-            "workspaces_target": workspaces_target,
-            "use_http_mcp": False,
-            "lease_seconds": 2,
-            "shutdown_delay_seconds": 0,
-            "shutdown_grace_seconds": 0.5,
-        }
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(started(build, Settings(**{**defaults, **changes})))
+            server = await stack.enter_async_context(started(build, Settings(**{**chat_settings, **changes})))
             channel = await stack.enter_async_context(ServiceChannel(server.addresses.grpc_target))
-            yield Chats(server, channel)
+            yield Chats(server.addresses.http_url, channel)
 
-    yield start
+    return start
+
+
+@pytest.fixture
+def spawn_chats(chat_settings: dict[str, Any]) -> StartChats:
+    """The same in a process of its own, for tests that kill or pause it."""
+
+    @asynccontextmanager
+    async def spawn(**changes: Any) -> AsyncIterator[Chats]:
+        http, rpc_port = free_port(), free_port()
+        settings = {**chat_settings, **changes, "http_port": http, "grpc_port": rpc_port}
+        environment = {**os.environ, **{name.upper(): str(value) for name, value in settings.items()}}
+        command = [sys.executable, "-m", "pyairtable_platform.cli", "serve", "llm-orchestrator"]
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+        try:
+            async with ServiceChannel(f"127.0.0.1:{rpc_port}") as channel:
+                await until(lambda: _is_ready(http), seconds=60)
+                yield Chats(f"http://127.0.0.1:{http}", channel, process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    return spawn
+
+
+async def _is_ready(port: int) -> bool:
+    async with httpx2.AsyncClient() as http:
+        try:
+            return (await http.get(f"http://127.0.0.1:{port}/ready")).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
+async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait for a condition (plain or async) to hold."""
+    async with asyncio.timeout(seconds):
+        while True:
+            holds = condition()
+            if holds if not isinstance(holds, Awaitable) else await holds:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., Awaitable[None]]:
+    return until
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import PyAirtableError, Unavailable
 from pyairtable_platform.llm_orchestrator.catalog import dollars
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, RunState
@@ -27,6 +26,7 @@ from pyairtable_platform.llm_orchestrator.ports import (
     ToolOutcome,
 )
 
+from .away import away_is_unavailable
 from .rows import append_events, cost_columns, cost_of, tools_used
 from .tables import messages, run_steps, runs, sessions, tool_calls
 
@@ -154,7 +154,7 @@ class RunJournal:
         )
         update = sa.update(runs).where(mine).values(last_event=runs.c.last_event + len(events), **columns)
         try:
-            with database_errors():
+            with away_is_unavailable():
                 async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
                     row = (await connection.execute(update.returning(runs))).one_or_none()
                     if row is None:
