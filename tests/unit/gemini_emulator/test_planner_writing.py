@@ -24,6 +24,8 @@ def _writes(chat: Any, name: str) -> list[dict[str, Any]]:
             "Create a task \"Order 'special' tiles\" for project O'Brien's Kitchen with status in progress",
             {"Title": "Order 'special' tiles", "Project": [KITCHEN], "Status": "In progress"},
         ),
+        ("Create a record in the table 'Tasks' with 'Title' set to 'Order paint'", {"Title": "Order paint"}),
+        ("add 'Order paint' to the Tasks table with status Done", {"Title": "Order paint", "Status": "Done"}),
         (
             "create a task called Sweep with due date 2026-12-01 and estimate 2.5, status: Done",
             {"Title": "Sweep", "Due Date": "2026-12-01", "Estimate": 2.5, "Status": "Done"},
@@ -66,6 +68,11 @@ def test_a_missing_name_is_asked_for(chat: Any) -> None:
         ("set the status of the task Order tiles to done.", TILES, {"Status": "Done"}),
         ("Set status of 'Order tiles' to Done", TILES, {"Status": "Done"}),
         ("change task 'Order tiles' status to In progress", TILES, {"Status": "In progress"}),
+        (
+            "set the status of task 'Fix roof' to Done and the estimate to 4",
+            ROOF,
+            {"Status": "Done", "Estimate": 4},
+        ),
         ("mark task Fix sink as done", SINK, {"Status": "Done"}),
         ("mark 'Order tiles' as urgent", TILES, {"Urgent": True}),
         ("complete task 'Fix sink'", SINK, {"Status": "Done"}),
@@ -74,6 +81,8 @@ def test_a_missing_name_is_asked_for(chat: Any) -> None:
         ("update task 'Fix roof' with status Done and estimate 5", ROOF, {"Status": "Done", "Estimate": 5}),
         ('set the due date of task "Fix roof" to 2026-12-24', ROOF, {"Due Date": "2026-12-24"}),
         (f"update record {TILES} in Tasks set Status to Done", TILES, {"Status": "Done"}),  # noqa: S608 (no SQL)
+        ("In the table 'Tasks', change 'Title' of the record 'Fix roof' to 'Mend roof'", ROOF, {"Title": "Mend roof"}),
+        ("Update the record 'Fix roof' in the table 'Tasks' with 'Status' set to 'Done'", ROOF, {"Status": "Done"}),
         ("Change Attic's budget to 8,500 in Projects", ATTIC, {"Budget": 8500}),
     ],
 )

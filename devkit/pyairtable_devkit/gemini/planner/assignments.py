@@ -11,11 +11,14 @@ from pyairtable_devkit.gemini.planner.links import link_value, linked_table
 from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.schema import LINK_TYPES, FieldInfo, Table
 from pyairtable_devkit.gemini.planner.values import cell_value
-from pyairtable_devkit.gemini.planner.words import stems
+from pyairtable_devkit.gemini.planner.words import same, stems
 from pyairtable_devkit.gemini.planner.world import World
 
 _MASK = re.compile(r"⟦(\d+)⟧")
 _VALUE_END = r"(?=\s+(?:and|with|for|on|due)\b|\s*[,;]|[.!?]*$)"
+_QUOTED_FIELD = re.compile(
+    rf"(?P<field>⟦\d+⟧)\s*(?:set\s+to|to|=|:|is|as)\s*(?P<value>⟦\d+⟧|[^,;⟦]+?){_VALUE_END}", re.IGNORECASE
+)
 _AMOUNT = re.compile(r"\b(?:of|worth|over|for)\s+[€$£]?\s*(?P<value>\d[\d,]*(?:\.\d+)?)\b(?!-)")
 _OPTIONAL_LAST = {"date", "name"}
 
@@ -48,7 +51,7 @@ def assignments(
     text: str, masked: Masked, fields: Sequence[FieldInfo], tables: Sequence[Table]
 ) -> list[tuple[FieldInfo, str]]:
     """The fields a stretch of masked text gives values to, with those values as written."""
-    found: list[tuple[FieldInfo, str]] = []
+    found, text = _quoted_fields(text, masked, fields)
     for field in sorted(fields, key=lambda item: -len(item.name)):
         for pattern in _patterns(field, tables):
             match = pattern.search(text)
@@ -61,6 +64,17 @@ def assignments(
     if amount and currency is not None and currency not in [field for field, _ in found]:
         found.append((currency, amount["value"]))
     return found
+
+
+def _quoted_fields(text: str, masked: Masked, fields: Sequence[FieldInfo]) -> tuple[list[tuple[FieldInfo, str]], str]:
+    """Assignments whose field stands in quotes ("'Status' set to 'Done'"), and the text without them."""
+    found: list[tuple[FieldInfo, str]] = []
+    for match in _QUOTED_FIELD.finditer(text):
+        field = next((field for field in fields if same(field.name, masked.restore(match["field"]))), None)
+        if field is not None:
+            found.append((field, masked.restore(match["value"])))
+            text = text.replace(match.group(), " , ")
+    return found, text
 
 
 def cell_values(assigned: Sequence[tuple[FieldInfo, str]], tables: Sequence[Table], world: World) -> dict[str, Any]:
@@ -92,5 +106,5 @@ def _pattern(words: list[str]) -> re.Pattern[str]:
         name = r"\s+".join(parts[:-1]) + rf"(?:\s+{parts[-1]})?"
     else:
         name = r"\s+".join(parts)
-    link = r"\s*(?:=|:|\bis\b|\bof\b|\bto\b|\bas\b|\bon\b|\bby\b)?\s*"
+    link = r"\s*(?:=|:|\bset\s+to\b|\bis\b|\bof\b|\bto\b|\bas\b|\bon\b|\bby\b)?\s*"
     return re.compile(rf"\b(?:the\s+)?{name}{link}(?P<value>⟦\d+⟧|[^,;⟦]+?){_VALUE_END}", re.IGNORECASE)

@@ -22,6 +22,11 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 record", "2 records" """
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def number(value: float) -> str:
     """A number without needless decimals: 12, 12.5, 0.33."""
     return f"{round(value, 2):.2f}".rstrip("0").rstrip(".") if value % 1 else str(int(value))

@@ -58,7 +58,7 @@ def list_bases(text: str, world: World) -> str:
     """ "Which bases can I use?" """
     bases = world.bases()
     rows = [[str(base["name"]), str(base.get("id", ""))] for base in bases]
-    return f"You have access to {_count(len(rows), 'base')}:\n\n" + markdown.table(["Base", "Id"], rows)
+    return f"You have access to {markdown.counted(len(rows), 'base')}:\n\n" + markdown.table(["Base", "Id"], rows)
 
 
 def list_tables(text: str, world: World) -> str:
@@ -70,7 +70,7 @@ def list_tables(text: str, world: World) -> str:
     headings = ["Table", "Fields", "Description", "Id"]
     kept = [index for index in range(4) if any(row[index] for row in rows)]
     shown = markdown.table([headings[i] for i in kept], [[row[i] for i in kept] for row in rows])
-    return f"The base has {_count(len(tables), 'table')}:\n\n{shown}"
+    return f"The base has {markdown.counted(len(tables), 'table')}:\n\n{shown}"
 
 
 def _fact(table: Table, name: str) -> str:
@@ -87,7 +87,7 @@ def describe_table(text: str, world: World) -> str:
         return f"{named.name} in {table.name} can be: {', '.join(named.choices)}."
     rows = [[field.name + (" (primary)" if field.is_primary else ""), field.type, _about(field)] for field in fields]
     shown = markdown.table(["Field", "Type", "Details"], rows)
-    return f"{table.name} has {_count(len(fields), 'field')}:\n\n{shown}"
+    return f"{table.name} has {markdown.counted(len(fields), 'field')}:\n\n{shown}"
 
 
 def _about(field: FieldInfo) -> str:
@@ -112,7 +112,7 @@ def show_records(text: str, world: World) -> str:
     shown = markdown.columns(fields, wanted, primary(fields))
     names = names_shown(world, tables, shown, rows)
     more = "" if complete else " (only the first of them were read)"
-    head = f"{_count(len(rows), 'record')} in {table.name}{described(conditions)}{more}:"
+    head = f"{markdown.counted(len(rows), 'record')} in {table.name}{described(conditions)}{more}:"
     return f"{head}\n\n{markdown.records(rows, shown, names)}"
 
 
@@ -205,7 +205,7 @@ def search_records(text: str, world: World) -> str:
         return f"I found nothing for '{what}' in {table.name}."
     shown = markdown.columns(fields, [], primary(fields))
     names = names_shown(world, tables, shown, rows)
-    head = f"I found {_count(len(rows), 'record')} for '{what}' in {table.name}:"
+    head = f"I found {markdown.counted(len(rows), 'record')} for '{what}' in {table.name}:"
     return f"{head}\n\n{markdown.records(rows, shown, names)}"
 
 
@@ -227,7 +227,7 @@ def _search_everywhere(what: str, tables: Sequence[Table], world: World) -> str:
     if world.toolbox.has("search_records"):
         world.ask([world.call("search_records", table=table.id, query=what) for table in tables])
     hits = [(table, world.search(table, what)) for table in tables]
-    lines = [f"- {table.name}: {_count(len(rows), 'record')}" for table, rows in hits if rows]
+    lines = [f"- {table.name}: {markdown.counted(len(rows), 'record')}" for table, rows in hits if rows]
     return f"'{what}' occurs in:\n\n" + "\n".join(lines) if lines else f"I found '{what}' in none of the tables."
 
 
@@ -255,8 +255,4 @@ def _counted_by(
     names = names_shown(world, tables, [field], rows)
     counter = Counter(markdown.cell(row.fields.get(field.name), names) or "(empty)" for row in rows)
     lines = [[name, str(count)] for name, count in counter.most_common()]
-    return f"{_count(len(rows), 'record')} in {about}:\n\n{markdown.table([field.name, 'Records'], lines)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{markdown.counted(len(rows), 'record')} in {about}:\n\n{markdown.table([field.name, 'Records'], lines)}"

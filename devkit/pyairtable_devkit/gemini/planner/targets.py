@@ -11,21 +11,35 @@ from pyairtable_devkit.gemini.planner.assignments import Masked
 from pyairtable_devkit.gemini.planner.links import find_one
 from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.schema import FieldInfo, Record, Table, find_table, primary, require_table
-from pyairtable_devkit.gemini.planner.words import record_ids, rest_after
+from pyairtable_devkit.gemini.planner.words import record_ids, rest_after, same
 from pyairtable_devkit.gemini.planner.world import World
 
 _WHERE = re.compile(
     r"^(?P<rest>.*)\s+(?:in|from)\s+(?:the\s+|my\s+|our\s+)?(?P<table>\w+(?:\s+\w+){0,2}?)(?:\s+table)?$",
     re.IGNORECASE,
 )
+_QUOTED_TABLE = re.compile(
+    r",?\s*(?:\b(?:in|into|from|of|to)\s+)?(?:\bthe\s+)?\btable\s+(?P<table>⟦\d+⟧)", re.IGNORECASE
+)
+_NAMED_TABLE = re.compile(r"\b(?:in|into|to|from)\s+(?:the\s+)?(?P<table>[\w ]+?)\s+table\b", re.IGNORECASE)
 _SEARCHED_TABLES = 16
 
 
-def split_where(text: str, tables: Sequence[Table]) -> tuple[str, Table | None]:
-    """A request without a closing "in the Tasks table", and that table; (text, None) when it does not end so."""
-    found = _WHERE.search(text)
-    table = find_table(found["table"], tables) if found else None
-    return (found["rest"], table) if found and table else (text, None)
+def split_where(masked: Masked, tables: Sequence[Table]) -> tuple[str, Table | None]:
+    """The masked text without "in the table 'Tasks'" or a closing "in Tasks", and that table; (text, None) without."""
+    text = masked.text
+    told = _QUOTED_TABLE.search(text)
+    if told:
+        name = masked.restore(told["table"])
+        exact = [table for table in tables if same(table.name, name)] or [require_table(name, tables)]
+        return (text[: told.start()] + " " + text[told.end() :]).strip(), exact[0]
+    named = _NAMED_TABLE.search(text)
+    table = find_table(named["table"], tables) if named else None
+    if named and table:
+        return (text[: named.start()] + " " + text[named.end() :]).strip(), table
+    closing = _WHERE.search(text)
+    table = find_table(closing["table"], tables) if closing else None
+    return (closing["rest"], table) if closing and table else (text, None)
 
 
 def locate_table(who: str, masked: Masked, tables: Sequence[Table], world: World) -> Table:

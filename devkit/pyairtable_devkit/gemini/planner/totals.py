@@ -87,7 +87,7 @@ def total(text: str, world: World) -> str:
     if not rows:
         return none_found(numbers.table, conditions, complete)
     label, aggregate = _aggregate(text)
-    about = f"From {len(rows)} records in {numbers.table.name}{described(conditions)}"
+    about = f"From {markdown.counted(len(rows), 'record')} in {numbers.table.name}{described(conditions)}"
     about += "." if complete else "; there are more that I did not read."
     if numbers.group is None:
         value = aggregate([_value(row, numbers.measure) for row in rows])
@@ -158,7 +158,7 @@ def _rated(
     if not own and not (by_table and (field.is_currency or set(stems(field.name)) & _GENERIC)):
         return None
     score = own or 0.4
-    score += 0.2 * (field.is_currency) - 0.4 * field.is_computed + fit(table.name, words)
+    score += 0.2 * (field.is_currency) - 0.15 * field.is_computed + fit(table.name, words)
     group_field = _group_field(group, table, fields, tables) if group else None
     if group_field is not None and not group_field.is_primary:
         score += 1.5

@@ -20,6 +20,10 @@ FILLER = {
     "our", "my", "all", "every", "it", "them",
 }  # fmt: skip
 
+_LEADING_TABLE = re.compile(
+    r"^in (?:the )?table (?P<table>'[^']+'|\"[^\"]+\"|\w+),?\s+(?P<rest>\w.*)$", re.IGNORECASE | re.DOTALL
+)
+
 # Words that say what a record is about without being its name in the base.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "spend": ("expense", "amount", "cost"),
@@ -103,8 +107,10 @@ def base_id(text: str) -> str:
 
 
 def plain_request(text: str) -> str:
-    """The request without "please", "can you" and the like in front."""
-    return _POLITE.sub("", text).strip()
+    """The request without "please", "can you" and the like in front; "In the table 'X', ..." goes to the end."""
+    text = _POLITE.sub("", text).strip()
+    leading = _LEADING_TABLE.match(text)
+    return f"{leading['rest'].rstrip(' .!')} in the table {leading['table']}" if leading else text
 
 
 def same(one: str, other: str) -> bool:

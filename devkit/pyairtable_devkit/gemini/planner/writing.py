@@ -30,9 +30,8 @@ _HEAD_END = re.compile(
 _CALLED = re.compile(
     r"\b(?:named|called|titled)\s+(?P<name>⟦\d+⟧|.+?)(?=\s+(?:for|with|in|to|on|and)\b|[,;]|[.!?]*$)", re.I
 )
-_INTO = re.compile(r"\b(?:in|into|to)\s+(?:the\s+)?(?P<table>[\w ]+?)\s+table\b", re.IGNORECASE)
 _WHO_TO_VALUE = r"(?P<who>.+?)\s+to\s+(?P<value>.+)$"
-_FIELD_OF_WHO = r"(?P<field>[\w ]+?)\s+(?:of|for|on|in)\s+(?P<who>.+?)"
+_FIELD_OF_WHO = r"(?P<field>⟦\d+⟧|[\w ]+?)\s+(?:of|for|on|in)\s+(?P<who>.+?)"
 _SET = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -47,24 +46,25 @@ _UPDATE_WITH = re.compile(
     r"^(?:update|change|edit)\s+(?P<who>.+?)\s*(?::|,?\s*(?:and\s+)?\b(?:set|setting)\b|\bwith\b)\s*(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_AND_MORE = re.compile(r"\s+and\s+(?:set\s+)?(?:its\s+|the\s+)?(?P<more>(?:⟦\d+⟧|\w[\w ]*?)\s+to\s+.+)$", re.IGNORECASE)
 _FIRST_WORD = re.compile(r"^\w+\s*")
 _ENDS = ("done", "completed", "complete", "finished", "closed")
 
 
 def create_records(text: str, world: World) -> str:
     """ "Create a task 'Order tiles' for project 'Villa Rosa' with status Open" """
-    masked = Masked(text, QUOTED)
-    head = _VERB.sub("", masked.text)
-    if re.match(r"table\b", head, re.IGNORECASE):
+    masked = Masked(text.rstrip(" .!?"), QUOTED)
+    if re.match(r"\w+ (?:a |the |new )*table\b", masked.text, re.IGNORECASE):
         raise CannotDo("None of the tools I was given can create a table of your own design.")
+    tables = world.tables()
+    request, table = split_where(masked, tables)
+    head = _VERB.sub("", request)
     cut = _HEAD_END.search(head)
     noun, rest = (head[: cut.start()], head[cut.start() :]) if cut else (head, "")
-    tables = world.tables()
-    into = _INTO.search(masked.text)
-    table = require_table(into["table"] if into else masked.without_quotes(noun), tables)
+    table = table or require_table(masked.without_quotes(noun), tables)
     fields = world.fields([table])[0]
     names = _names(noun, head, masked, table)
-    assigned = assignments(_INTO.sub(" ", _CALLED.sub(" ", rest)), masked, fields, tables)
+    assigned = assignments(_CALLED.sub(" ", rest), masked, fields, tables)
     first = primary(fields)
     names = names or [value for field, value in assigned if field == first]
     if not names and not first.is_computed:
@@ -107,15 +107,18 @@ def update_record(text: str, world: World) -> str:
     """ "Set the status of task 'Order tiles' to Done", "mark task X as done", "update task X with budget 5" """
     masked = Masked(text.rstrip(" .!?"), QUOTED)
     tables = world.tables()
-    request, where = split_where(masked.text, tables)
+    request, where = split_where(masked, tables)
     who, field_words, value, rest = _parse_update(request)
     table = where or locate_table(who, masked, tables, world)
     fields = fields_and_record(who, masked, table, world)
     if rest:
         assigned = assignments(" " + rest, masked, fields, tables)
     else:
-        field, who = _target_field(who, field_words, masked.restore(value), text, fields, tables)
+        more = _AND_MORE.search(value)
+        value = value[: more.start()] if more else value
+        field, who = _target_field(who, masked.restore(field_words), masked.restore(value), text, fields, tables)
         assigned = [(field, masked.restore(value))]
+        assigned += assignments(f" {more['more']}", masked, fields, tables) if more else []
     if not assigned:
         raise AskUser(f"Which field of {table.name} should I set, and to what?")
     record = the_record(who, masked, table, fields, world)
@@ -192,7 +195,7 @@ def delete_record(text: str, world: World) -> str:
     """ "Delete the task 'Order tiles'", "remove recXXXXXXXXXXXXXX from Tasks" """
     masked = Masked(text.rstrip(" .!?"), QUOTED)
     tables = world.tables()
-    request, where = split_where(masked.text, tables)
+    request, where = split_where(masked, tables)
     who = _FIRST_WORD.sub("", request)
     table = where or locate_table(who, masked, tables, world)
     fields = fields_and_record(who, masked, table, world)
