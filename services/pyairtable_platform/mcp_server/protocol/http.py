@@ -40,10 +40,15 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._running.wait()
-        await self._manager.handle_request(scope, receive, send)
+        await self._manager.handle_request(trimmed(scope), receive, send)
 
     def route(self) -> Route:
         return Route(PATH, self)
+
+
+def trimmed(scope: Scope) -> Scope:
+    """The request without blanks around header values (RFC 9110, 5.5): MCP compares some with the body."""
+    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
 
 
 def transport_security(settings: Settings) -> TransportSecuritySettings:
