@@ -116,9 +116,7 @@ async def registry_target(documents: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def open_gateway(
-    emulator: EmulatorThread, valkey: Valkey, database_url: str, registry_target: str
-) -> OpenGateway:
+def open_gateway(emulator: EmulatorThread, valkey: Valkey, database_url: str, registry_target: str) -> OpenGateway:
     """Opens a gateway: `async with open_gateway(gateway_replicas=2) as gateway`. Limits are Airtable's unless given."""
 
     @asynccontextmanager
@@ -142,7 +140,7 @@ def open_gateway(
                 ServiceChannel(addresses.grpc_target) as channel,
                 httpx2.AsyncClient(base_url=addresses.http_url, timeout=60) as http,
             ):
-                stub: Any = airtable_gateway_service_pb2_grpc.AirtableGatewayServiceStub(channel.channel)  # type: ignore[no-untyped-call]
+                stub: Any = airtable_gateway_service_pb2_grpc.AirtableGatewayServiceStub(channel.channel)
                 yield Gateway(channel, stub, http, addresses.grpc_target)
 
     return opened
@@ -151,7 +149,5 @@ def open_gateway(
 @pytest.fixture
 async def gateway(open_gateway: OpenGateway) -> AsyncIterator[Gateway]:
     """A gateway that paces nothing, for tests that are not about limits."""
-    async with open_gateway(
-        airtable_calls_per_second_per_base=100, airtable_calls_per_second_per_token=1000
-    ) as opened:
+    async with open_gateway(airtable_calls_per_second_per_base=100, airtable_calls_per_second_per_token=1000) as opened:
         yield opened

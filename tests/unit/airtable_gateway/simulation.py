@@ -1,0 +1,234 @@
+"""A simulated cluster: an event loop whose clock jumps, a store and an Airtable that live in it.
+
+`asyncio.sleep`, time-outs and loop.time() all run on virtual time, so that a minute of traffic takes milliseconds and
+every schedule can be repeated from its seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pyairtable_platform.airtable_gateway.limiter import (
+    Answer,
+    Ask,
+    Granted,
+    Limiter,
+    Pace,
+    Permit,
+    StoreAway,
+    Wait,
+    Window,
+)
+from pyairtable_platform.airtable_gateway.scheduler import Scheduler
+
+T = TypeVar("T")
+
+_KEEP_PLACE, _BULK_STANDS_BACK = 0.15, 0.5
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Never waits: says that the time it was to wait has passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("the simulation waits for something that will never happen")
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop on virtual time."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def simulate(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass
+class SimulatedStore:
+    """The rules of limiter.lua in Python: test_limiter_lua.py holds the two against each other."""
+
+    pace: Pace
+    clock: Callable[[], float] = now
+    windows: dict[str, Window] = field(default_factory=dict)
+    queues: dict[str, dict[str, float]] = field(default_factory=dict)
+    promised: dict[str, dict[str, float]] = field(default_factory=dict)
+    pauses: dict[str, float] = field(default_factory=dict)
+    replicas: dict[str, float] = field(default_factory=dict)
+    born: float | None = None
+
+    def forget(self) -> None:
+        """What a restart of Valkey does."""
+        self.windows, self.queues, self.promised, self.pauses, self.replicas = {}, {}, {}, {}, {}
+        self.born = None
+
+    def present(self) -> int:
+        self.replicas = {name: until for name, until in self.replicas.items() if until > self.clock()}
+        return len(self.replicas)
+
+    def beat(self, replica: str, *, join: bool) -> int:
+        self.born = self.clock() if self.born is None else self.born
+        if join:
+            self.replicas[replica] = self.clock() + self.pace.presence
+        return self.present()
+
+    def ask(self, replica: str, ask: Ask) -> Answer:
+        moment, present = self.clock(), self.present()
+        self.born = moment if self.born is None else self.born
+        for name in ask.names:
+            if self.pauses.get(name, 0.0) > moment:
+                return Wait(self.pauses[name] - moment, paused=True)
+        if moment < self.born + self.pace.hold:
+            return Wait(self.born + self.pace.hold - moment)
+        wait = 0.0
+        for position, (name, limit) in enumerate(ask.windows):
+            window = self.windows.setdefault(name, Window())
+            limit = self.pace.shared_limit(limit, present)
+            ahead = self._ahead_of(replica, name, ask) if position == 0 else 0
+            if window.free(moment, limit) <= ahead:
+                wait = max(wait, window.wait(moment, limit, self.pace, ahead=ahead))
+        return self._answer(replica, ask, wait, present)
+
+    def _ahead_of(self, replica: str, name: str, ask: Ask) -> int:
+        queue, promised = self.queues.setdefault(name, {}), self.promised.setdefault(name, {})
+        for gone in [other for other, until in promised.items() if until <= self.clock()]:
+            queue.pop(gone, None)
+            del promised[gone]
+        queue.setdefault(replica, self.clock() + (_BULK_STANDS_BACK if ask.bulk else 0.0))
+        order = sorted(queue, key=lambda other: (queue[other], other))
+        return order.index(replica)
+
+    def _answer(self, replica: str, ask: Ask, wait: float, present: int) -> Answer:
+        name = ask.names[0]
+        if wait > 0:
+            self.promised[name][replica] = self.clock() + wait + _KEEP_PLACE
+            return Wait(wait)
+        self.queues[name].pop(replica, None)
+        self.promised[name].pop(replica, None)
+        for each in ask.names:
+            self.windows[each].grant(ask.permit, self.clock(), self.pace)
+        return Granted(present)
+
+
+@dataclass
+class Link:
+    """One replica's way to the store: delays, and times at which it is cut. A PermitStore."""
+
+    store: SimulatedStore
+    replica: str
+    dice: random.Random
+    delay: float = 0.001
+    outages: list[tuple[float, float]] = field(default_factory=list)
+
+    def is_cut(self) -> bool:
+        return any(start <= now() < end for start, end in self.outages)
+
+    async def _reach(self, action: Callable[[], T]) -> T:
+        """There and back. A link that is cut on the way back has carried the command out."""
+        if self.is_cut():
+            raise StoreAway("cut")
+        await asyncio.sleep(self.dice.uniform(0, self.delay))
+        if self.is_cut():
+            await asyncio.sleep(0.2)
+            raise StoreAway("cut")
+        result = action()
+        await asyncio.sleep(self.dice.uniform(0, self.delay))
+        if self.is_cut():
+            raise StoreAway("cut")
+        return result
+
+    async def ask(self, ask: Ask) -> Answer:
+        return await self._reach(lambda: self.store.ask(self.replica, ask))
+
+    async def beat(self, *, join: bool) -> int:
+        return await self._reach(lambda: self.store.beat(self.replica, join=join))
+
+    async def sent(self, ask: Ask) -> None:
+        await self._reach(lambda: self._lower(ask, self.store.clock() + self.store.pace.jitter))
+
+    async def answered(self, ask: Ask) -> None:
+        await self._reach(lambda: self._lower(ask, self.store.clock()))
+
+    async def release(self, ask: Ask) -> None:
+        await self._reach(lambda: self._release(ask))
+
+    async def pause(self, name: str, seconds: float) -> None:
+        until = now() + seconds
+        await self._reach(lambda: self.store.pauses.update({name: max(until, self.store.pauses.get(name, 0.0))}))
+
+    def _release(self, ask: Ask) -> None:
+        for name in ask.names:
+            if name in self.store.windows:
+                self.store.windows[name].release(ask.permit)
+
+    def _lower(self, ask: Ask, latest: float) -> None:
+        for name in ask.names:
+            if name in self.store.windows:
+                self.store.windows[name].lower(ask.permit, latest)
+
+
+@dataclass
+class Airtable:
+    """Notes arrivals. Calls are under way for up to `jitter` and are answered after some work."""
+
+    jitter: float
+    dice: random.Random
+    work: float = 0.3
+    arrivals: dict[str, list[float]] = field(default_factory=dict)
+
+    async def call(self, base: str, permit: Permit, *, handshake: float = 0.0) -> None:
+        """What airtable.py does: connect, pass the gate, write, read."""
+        await asyncio.sleep(handshake)
+        await permit.renew()
+        permit.sent()
+        await asyncio.sleep(self.dice.uniform(0, self.jitter))
+        self.arrivals.setdefault(base, []).append(now())
+        await asyncio.sleep(self.dice.uniform(0, self.work))
+        permit.answered()
+
+
+@dataclass
+class Replica:
+    """One gateway process of the simulation."""
+
+    limiter: Limiter
+    scheduler: Scheduler
+
+    @classmethod
+    async def start(cls, link: Link, pace: Pace) -> Replica:
+        limiter = Limiter(link, pace, now)
+        await limiter.beat()
+        return cls(limiter, Scheduler(limiter, clock=now))
+
+
+def peak(arrivals: list[float], window: float = 1.0) -> int:
+    """The most arrivals in any second: those at t count against those before t + 1."""
+    times = sorted(arrivals)
+    most, first = 0, 0
+    for last, moment in enumerate(times):
+        while moment - times[first] >= window - 1e-9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
