@@ -24,6 +24,8 @@ from pyairtable_devkit.airtable.formula import ERROR, Value, compile_formula, pa
         ("IF(1, 'a', ERROR())", "a"),
         ("IF(0, ERROR(), 'b')", "b"),
         ("IF(ERROR(), 'a', 'b')", ERROR),
+        ("IF({broken}, 'a', 'b')", ERROR),
+        ("NOT({broken})", ERROR),
         ("SWITCH(2, 1, 'one', 2, 'two')", "two"),
         ("SWITCH(3, 1, 'one', 2, 'two')", None),
         ("SWITCH(3, 1, 'one', 2, 'two', 'many')", "many"),

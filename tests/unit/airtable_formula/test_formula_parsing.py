@@ -164,9 +164,10 @@ def test_rendering_renames_fields_and_keeps_the_rest() -> None:
     )
 
 
-def test_rendering_escapes_names() -> None:
-    rendered = render_formula(parse("a"), lambda name: r"odd } \ { name")
-    assert parse(rendered).field_names() == [r"odd } \ { name"]
+@pytest.mark.parametrize("name", [r"odd } \ { name", "ends with \\", r"a\}b", r"a\\b", "}"])
+def test_rendering_escapes_names(name: str) -> None:
+    rendered = render_formula(parse("a & 'rest'"), lambda _: name)
+    assert parse(rendered).field_names() == [name]
 
 
 def test_parsing_again_gives_the_same_object() -> None:

@@ -73,6 +73,7 @@ def test_numbers_in_text(evaluate: Callable[..., Any], number: Value, text: str)
         (None, ""),
         (["a", "b"], "a, b"),
         (["a", None, 5], "a, 5"),
+        ([0, False, ""], "0, 0, "),
         ([], ""),
         (["only"], "only"),
         (DAY, "2026-11-22T00:00:00.000Z"),
