@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -63,7 +63,7 @@ async def test_replicas_and_protocols_share_one_window(open_door: OpenDoor, behi
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await call_tools(one)
     assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    details = rpc_status.from_call(failure.value).details
+    details = rpc_status.from_call(cast(grpc.Call, failure.value)).details
     assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
 
 

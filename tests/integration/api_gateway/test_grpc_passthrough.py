@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -119,7 +119,7 @@ async def test_status_message_and_details_come_back_unchanged(door: Door, tools:
         await tools.ListTools(tool_service_pb2.ListToolsRequest())
     assert failure.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert failure.value.details() == "mend this first: é"
-    status = rpc_status.from_call(failure.value)
+    status = rpc_status.from_call(cast(grpc.Call, failure.value))
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert (info.reason, info.domain) == ("SOMETHING_NEW", "elsewhere.example")

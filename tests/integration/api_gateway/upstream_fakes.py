@@ -193,6 +193,10 @@ class FakeChat(chat_service_pb2_grpc.ChatServiceServicer):
         self.refuse: Callable[[Any], Awaitable[None]] | None = None  # is given the context of each new chat
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def forget(self) -> None:
+        """Begin anew: no runs, no scripts."""
+        self.runs, self.keys, self.scripts, self.refuse = {}, {}, {}, None
+
     def begin(self, request: chat_service_pb2.ChatRequest) -> FakeRun:
         if request.idempotency_key in self.keys:
             return self.runs[self.keys[request.idempotency_key]]
@@ -249,6 +253,13 @@ class FakeChat(chat_service_pb2_grpc.ChatServiceServicer):
                 yield event
         finally:
             self.streams_open -= 1
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        run = self.runs[request.run_id]
+        return chat_service_pb2.GetRunResponse(run=run_pb2.Run(id=run.id, session_id=run.session_id))
+
+    async def GetSession(self, request: Any, context: Any) -> Any:
+        return chat_service_pb2.GetSessionResponse(session=session_pb2.Session(id=request.session_id))
 
     async def CancelRun(self, request: Any, context: Any) -> Any:
         run = self.runs[request.run_id]

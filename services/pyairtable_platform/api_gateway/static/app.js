@@ -177,8 +177,8 @@ async function refreshCost() {
 
 function showSessionCost(cost) {
   const amount = money(cost?.total_cost_usd);
-  byId("session-cost").textContent = amount ? `${amount} this chat` : "";
-  byId("session-cost").hidden = !amount;
+  byId("session-cost").textContent = amount;
+  byId("session-cost").parentElement.hidden = !amount;
 }
 
 // --- The page ----------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ function showBanner(error) {
 function showConnection(connection) {
   document.body.classList.toggle("offline", connection === "lost");
   if (connection === "lost") {
-    byId("banner").textContent = "Connection lost. Reconnecting: the answer goes on meanwhile.";
+    byId("banner").textContent = "Connection lost. Reconnecting.";
     byId("banner").hidden = false;
   } else if (byId("banner").textContent.startsWith("Connection lost")) {
     byId("banner").hidden = true;

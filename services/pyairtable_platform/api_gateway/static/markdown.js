@@ -160,7 +160,7 @@ function cellsOf(line) {
 
 // Inline: code, strong, emphasis, struck, links, bare addresses. Everything else is text.
 
-const TOKEN = /\\[!-/:-@[-`{-~]|`+|\*{1,3}|_{1,3}|~~|!?\[|https?:\/\/|\n/g;
+const TOKEN = /\\[!-/:-@[-`{-~]|`+|\*{1,3}|_{1,3}|~~|!?\[|<?https?:\/\/|\n/g;
 const MARKS = { "***": "strong", "**": "strong", "*": "em", "___": "strong", "__": "strong", "_": "em", "~~": "del" };
 
 function withInline(element, text, depth = 0) {
@@ -187,6 +187,7 @@ function drawToken(text, found, at, depth, missing) {
   if (found[0] === "\\") return { node: document.createTextNode(found[1]), end: at + 2 };
   if (found[0] === "`") return codeSpan(text, found, at, missing);
   if (found[0] === "h") return bareLink(text, at);
+  if (found[0] === "<") return angleLink(text, at);
   if (found.endsWith("[")) return link(text, found, at, depth, missing);
   return emphasis(text, found, at, depth, missing);
 }
@@ -231,6 +232,12 @@ function bareLink(text, at) {
   const clean = address.replace(/[.,;:!?)\]*_~]+$/, "");
   if (clean.length <= 8) return null;
   return { node: anchor(clean, clean), end: at + clean.length };
+}
+
+function angleLink(text, at) {
+  const inner = bareLink(text, at + 1);
+  if (!inner || text[inner.end] !== ">") return null;
+  return { node: inner.node, end: inner.end + 1 };
 }
 
 function anchor(address, text) {

@@ -164,7 +164,7 @@ class Step {
 
   end({ is_error: isError, error, summary, duration_ms: milliseconds }) {
     this.mark(isError ? "failed" : "succeeded");
-    this.note.textContent = isError ? "did not work" : summary ?? "";
+    this.note.textContent = isError ? error || "did not work" : summary ?? "";
     this.time.textContent = duration(milliseconds ?? 0);
     if (isError && error) this.details.append(el("p", { class: "step-error", text: error }));
   }
