@@ -27,6 +27,11 @@ _SHOWN: dict[str, Options] = {
 }
 
 
+def invalid_formula() -> errors.ApiError:
+    """The refusal for the text of a formula field."""
+    return errors.typed(422, "INVALID_FORMULA", "Invalid formula. Please check your formula text.")
+
+
 def formula_options(table: Table, text: str, result: Options | None = None) -> Options:
     """Options of a formula field; ApiError when the formula is not valid for this table."""
 
@@ -38,8 +43,7 @@ def formula_options(table: Table, text: str, result: Options | None = None) -> O
         expression = parse(text)
         compiled = compile_formula(expression, as_id, lambda key: result_type(table.fields[str(key)]))
     except FormulaError:
-        message = "Invalid formula. Please check your formula text."
-        raise errors.typed(422, "INVALID_FORMULA", message) from None
+        raise invalid_formula() from None
     used = [as_id(name) for name in expression.field_names()]
     return {
         "isValid": True,

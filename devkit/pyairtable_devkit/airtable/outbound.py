@@ -1,4 +1,4 @@
-"""HTTP clients for what the emulator itself calls: webhook receivers and attachment URLs."""
+"""HTTP clients: for what the emulator itself calls, webhook receivers and attachment URLs."""
 
 import ssl
 from functools import cache
@@ -9,11 +9,11 @@ import httpx2
 def client(timeout: float) -> httpx2.AsyncClient:
     """A client that follows up to three redirects and takes no proxy from the environment."""
     return httpx2.AsyncClient(
-        timeout=timeout, follow_redirects=True, max_redirects=3, trust_env=False, verify=_certificates()
+        timeout=timeout, follow_redirects=True, max_redirects=3, trust_env=False, verify=certificates()
     )
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """Loading them takes tens of milliseconds, in which the emulator would serve nobody: once is enough."""
     return ssl.create_default_context()

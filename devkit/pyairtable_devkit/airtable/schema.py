@@ -122,7 +122,7 @@ def update_field(emulator: Emulator, call: Call) -> Any:
     description = _description(body) if "description" in body else field.description
     with emulator.schema_change(call.base, call.token.user_id):
         if formula is not None:
-            field.options = computed_options.formula_options(table, formula)
+            _set_formula(emulator, call, field, formula)
         if "name" in body:
             field.name = body["name"].strip()
         field.description = description
@@ -166,6 +166,15 @@ def _new_field(emulator: Emulator, spec: Any) -> Field:
     if kind not in CREATABLE_TYPES:
         raise errors.bad_request()
     return make_field(emulator.world.ids.new("fld"), name, kind, spec.get("options"), _description(spec))
+
+
+def _set_formula(emulator: Emulator, call: Call, field: Field, formula: str) -> None:
+    """Gives a formula field another text; ApiError when it is invalid or would compute itself."""
+    before = field.options
+    field.options = computed_options.formula_options(call.table, formula)
+    if emulator.world.values(call.base).is_circular(call.table, field):
+        field.options = before
+        raise computed_options.invalid_formula()
 
 
 def _new_formula(field: Field, body: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """Starts the emulator: as an ASGI app, and as the command `pyairtable-devkit airtable`."""
 
 import logging
+import os
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +58,8 @@ def airtable(
     try:
         listener = listen(host, port)
     except OSError as error:
-        typer.echo(f"error: cannot listen on {host}:{port}: {error.strerror}", err=True)
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        typer.echo(f"error: cannot listen on {host}:{port}: {reason}", err=True)
         raise typer.Exit(1) from error
     config = server_config(app)
     address = f"http://{host}:{listener.getsockname()[1]}"

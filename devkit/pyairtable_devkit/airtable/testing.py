@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx2
 import uvicorn
 
+from pyairtable_devkit.airtable.outbound import certificates
 from pyairtable_devkit.airtable.server import create_app, listen, server_config
 from pyairtable_devkit.airtable.settings import Settings
 
@@ -31,7 +32,7 @@ class EmulatorControl:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx2.Client(base_url=url, timeout=30.0, trust_env=False)
+        self._client = httpx2.Client(base_url=url, timeout=60.0, trust_env=False, verify=certificates())
 
     def auth(self, token: str = TOKEN_ALL) -> dict[str, str]:
         """Request headers that show a token."""

@@ -208,6 +208,14 @@ class Values:
 
         return read
 
+    def is_circular(self, table: Table, field: Field) -> bool:
+        """Whether the field would be computed from itself."""
+        try:
+            self._sources(table, field, frozenset())
+        except _Cycle:
+            return True
+        return False
+
     def sources(self, table: Table, field: Field) -> frozenset[str]:
         """Ids of the tables whose records this field's value depends on, none if only its own record."""
         try:
@@ -219,6 +227,8 @@ class Values:
         """Tables a value depends on beyond its own record, and whether it changes by time alone."""
         if field.id in path:
             raise _Cycle
+        if field.option("isValid") is False:
+            return frozenset(), False
         path |= {field.id}
         if field.type == "multipleRecordLinks":
             other = self._base.tables[field.option("linkedTableId")]
