@@ -93,7 +93,7 @@ class CreateTask(Question):
     def check(self, turn: Turn, sources: Sources) -> str:
         new = [one for one in sources.airtable.records("Tasks") if one["id"] not in self._before]
         require(len(new) == 1, f"{len(new)} records are new in Tasks, not one")
-        require(new[0]["fields"].get("Name") == self._task, f"the new record is {new[0]['fields']}")
+        require(new[0]["fields"].get("Task") == self._task, f"the new record is {new[0]['fields']}")
         require(new[0]["fields"].get("Project") == [self._project["id"]], "the new task is not linked to its project")
         return f"{new[0]['id']} is in Airtable and linked to its project"
 
@@ -153,4 +153,4 @@ def require(holds: bool, otherwise: str) -> None:
 def _statuses(sources: Sources) -> dict[str, tuple[Any, Any]]:
     """Return title and status of every task by record id."""
     tasks = sources.airtable.records("Tasks")
-    return {task["id"]: (task["fields"].get("Name"), task["fields"].get("Status")) for task in tasks}
+    return {task["id"]: (task["fields"].get("Task"), task["fields"].get("Status")) for task in tasks}

@@ -54,6 +54,8 @@ class Demo:
     def __init__(self, *, write: bool, seconds: Callable[[], float]) -> None:
         self._write = write
         self._seconds = seconds
+        self._mark = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        self._session = f"demo {self._mark}"  # a new one each time: sessions outlive the stack, emulated records do not
         self._taken = 0
         self._held = 0
         self._first_answer: float | None = None
@@ -78,8 +80,7 @@ class Demo:
             return acme_questions()
         if not self._write:
             show.line("These are your real bases, so creating and updating are left out; --write includes them.")
-        mark = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return any_base.questions(airtable.tables(), write=self._write, mark=mark)
+        return any_base.questions(airtable.tables(), write=self._write, mark=self._mark)
 
     def _take(self, show: Show, title: str, step: Callable[[], str]) -> None:
         self._taken += 1
@@ -96,7 +97,7 @@ class Demo:
         question.prepare(sources)
         show.line(f"[cyan]> {escape(question.text)}[/cyan]")
         asked = time.monotonic()
-        turn = sources.platform.chat(question.text, "demo-user", show.event)
+        turn = sources.platform.chat(question.text, self._session, show.event)
         if self._first_answer is None:
             self._first_answer = self._seconds()
         show.line(f"[dim]  {escape(cost_line(turn.cost, time.monotonic() - asked))}[/dim]")

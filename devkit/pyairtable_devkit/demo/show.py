@@ -55,7 +55,7 @@ class Show:
                 self.console.print(event.payload["text"], end="", markup=False, highlight=False, soft_wrap=True)
                 self._mid_line = True
             case "tool_started":
-                arguments = ", ".join(f"{k}={v!r}" for k, v in event.payload.get("arguments", {}).items())
+                arguments = ", ".join(f"{k}={_plain(v)!r}" for k, v in event.payload.get("arguments", {}).items())
                 self.line(f"[dim]  → {escape(event.payload['tool'])}({escape(_short(arguments))})[/dim]")
             case "tool_ended":
                 self.line(f"[dim]  ← {escape(_outcome(event.payload))}[/dim]")
@@ -92,6 +92,11 @@ def cost_line(cost: Mapping[str, Any], seconds: float) -> str:
     money = f"${price}" if price else "no price known"
     counts = [f"{int(cost.get(f'{kind}_tokens', 0))} {kind}" for kind in ("input", "output", "thinking", "cached")]
     return f"cost {money}: {', '.join(counts)} tokens, {cost.get('model', 'unknown model')}, {seconds:.1f} s"
+
+
+def _plain(value: Any) -> Any:
+    """Return a whole number as such: on the wire every JSON number is a double."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _short(text: str, limit: int = 160) -> str:

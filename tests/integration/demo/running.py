@@ -44,12 +44,12 @@ class RunningCommand:
         return "".join(self._lines)
 
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.output or self.process.poll() is not None, seconds=120)
+        wait_until(lambda: text in self.output or self.process.poll() is not None, seconds=400)
         assert text in self.output, self.output
 
     def wait(self) -> int:
         """Wait for the end; return the exit code."""
-        code = self.process.wait(150)
+        code = self.process.wait(400)
         self._reader.join(10)
         return code
 

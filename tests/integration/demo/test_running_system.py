@@ -9,7 +9,7 @@ import pytest
 from integration.demo.running import RunningCommand, start
 from unit.devkit.support import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def run(command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -30,7 +30,7 @@ class FakeAirtable:
 
     def records(self, table: str, formula: str = "") -> list[dict[str, Any]]:
         records = [{"id": row["id"], "fields": dict(row["fields"])} for row in self.contents[table]]
-        return [one for one in records if not formula or any_base.equals("Name", one["fields"]["Name"]) == formula]
+        return [one for one in records if not formula or any_base.equals("Task", one["fields"]["Task"]) == formula]
 
 
 class FakePlatform:
@@ -54,7 +54,7 @@ def airtable() -> FakeAirtable:
         record(14, Hours=3),
         record(15, Project=["rec2"]),
     ]
-    tasks = [record(21, Name="Paint", Status="Todo"), record(22, Name="Order tiles", Status="Todo")]
+    tasks = [record(21, Task="Paint", Status="Todo"), record(22, Task="Order tiles", Status="Todo")]
     return FakeAirtable({"Projects": projects, "Working Hours": hours, "Tasks": tasks})
 
 
@@ -110,11 +110,11 @@ def created(airtable: FakeAirtable, **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda a: created(a, Name="New", Project=["rec1"]), ""),
+        (lambda a: created(a, Task="New", Project=["rec1"]), ""),
         (lambda a: None, "0 records are new"),
-        (lambda a: created(a, Name="New"), "not linked"),
-        (lambda a: created(a, Name="Newer", Project=["rec1"]), "the new record is"),
-        (lambda a: a.contents["Tasks"].extend([record(24, Name="New"), record(25)]), "2 records are new"),
+        (lambda a: created(a, Task="New"), "not linked"),
+        (lambda a: created(a, Task="Newer", Project=["rec1"]), "the new record is"),
+        (lambda a: a.contents["Tasks"].extend([record(24, Task="New"), record(25)]), "2 records are new"),
     ],
 )
 def test_a_created_task_is_one_new_record_with_title_and_project(
@@ -160,7 +160,7 @@ def expect(question: Question, sources: Sources, complaint: str) -> None:
 
 
 def schema(name: str, primary_type: str) -> Mapping[str, Any]:
-    fields = [{"id": "fld1", "name": "Name", "type": primary_type}, {"id": "fld2", "name": "Due", "type": "date"}]
+    fields = [{"id": "fld1", "name": "Task", "type": primary_type}, {"id": "fld2", "name": "Due", "type": "date"}]
     return {"name": name, "primaryFieldId": "fld1", "fields": fields}
 
 
@@ -176,18 +176,18 @@ def test_real_bases_are_only_read_unless_writing_is_asked_for() -> None:
 
 def test_a_described_table_names_every_field(sources: Sources) -> None:
     question = any_base.DescribeTable(schema("Tasks", "singleLineText"))
-    assert question.check(turn("Name (text), Due (date)"), sources)
+    assert question.check(turn("Task (text), Due (date)"), sources)
     with pytest.raises(StepFailedError, match="leaves out Due"):
-        question.check(turn("Name (text)"), sources)
+        question.check(turn("Task (text)"), sources)
 
 
 def test_a_record_of_any_base_is_created_once_and_renamed(sources: Sources, airtable: FakeAirtable) -> None:
     _, _, create, rename = any_base.questions([schema("Tasks", "singleLineText")], write=True, mark="now")
     expect(create, sources, "0 records have")
-    created(airtable, Name="PyAirtable demo now")
+    created(airtable, Task="PyAirtable demo now")
     expect(create, sources, "")
     expect(rename, sources, "1 records have the old value and 0 the new one")
-    airtable.contents["Tasks"][-1]["fields"]["Name"] = "PyAirtable demo now, changed"
+    airtable.contents["Tasks"][-1]["fields"]["Task"] = "PyAirtable demo now, changed"
     expect(rename, sources, "")
 
 

@@ -140,12 +140,12 @@ def test_a_pipe_gets_plain_lines_as_parts_become_ready() -> None:
 
 def test_text_of_others_is_never_read_as_markup() -> None:
     show, out = shown()
-    show.event(Event("tool_started", {"tool": "search", "arguments": {"query": "[red]x[/red]"}}))
+    show.event(Event("tool_started", {"tool": "search", "arguments": {"query": "[red]x[/red]", "max_records": 5.0}}))
     show.event(Event("tool_ended", {"tool": "search", "is_error": True, "error": "[bold] broke"}))
     show.event(Event("text", {"text": "[link]"}))
     show.held("[i]done")
     assert [line.strip() for line in out.getvalue().splitlines()] == [
-        "→ search(query='[red]x[/red]')",
+        "→ search(query='[red]x[/red]', max_records=5)",
         "← search failed: [bold] broke",
         "[link]",
         "✓ [i]done",
