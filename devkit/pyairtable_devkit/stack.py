@@ -1,4 +1,4 @@
-"""Starts parts in order, each as soon as those it needs are ready, and stops them in the reverse order.
+"""Starts parts, each as soon as those it needs are ready, and stops them in the reverse of the order they are given.
 
     with stop_signals(), Stack(parts, report=print) as stack:  # stops what it started, whatever happens inside
         stack.start()
@@ -85,13 +85,16 @@ class Stack:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop all parts, the last started first. A Ctrl-C meanwhile kills the rest at once."""
+        """Stop all parts, the last of the list first (the door before the house, whichever was up sooner).
+
+        A Ctrl-C meanwhile kills the rest at once.
+        """
         with _signals_call(self._kill_all):
             while self._started:
-                part = self._started[-1]
+                part = max(self._started, key=self._parts.index)
                 self._report(Progress(part, Stage.STOPPING))
                 part.stop()
-                self._started.pop()
+                self._started.remove(part)
 
     def __enter__(self) -> Self:
         return self

@@ -77,13 +77,14 @@ def test_a_part_starts_when_those_it_needs_are_ready_and_not_before() -> None:
         assert max(diary.index("ready migrate"), diary.index("ready emulator")) < diary.index("start service")
 
 
-def test_parts_stop_in_the_reverse_order_of_their_start() -> None:
+def test_parts_stop_in_the_reverse_of_the_given_order_whichever_was_up_sooner() -> None:
     diary: list[str] = []
-    parts = [FakePart("a", diary), FakePart("b", diary, after=["a"]), FakePart("c", diary, after=["b"])]
+    parts = [FakePart("a", diary, asks=3), FakePart("b", diary, after=["a"]), FakePart("door", diary)]
     with Stack(parts, report=ignore) as stack:
         stack.start()
+        assert diary.index("start door") < diary.index("start b")
         diary.clear()
-    assert diary == ["stop c", "stop b", "stop a"]
+    assert diary == ["stop door", "stop b", "stop a"]
 
 
 def test_a_part_that_fails_ends_the_start_and_stops_the_rest() -> None:
