@@ -228,6 +228,7 @@ def test_format(evaluate: Callable[..., Any], text: str, expected: Value) -> Non
             "DATETIME_PARSE('2026-03-09T14:05:07.250+01:00', 'YYYY-MM-DDTHH:mm:ss.SSSZ')",
             moment(2026, 3, 9, 13, 5, 7, 250_000),
         ),
+        ("DATETIME_PARSE('2026-03-09 14:05 -0530', 'YYYY-MM-DD HH:mm ZZ')", moment(2026, 3, 9, 19, 35)),
         ("DATETIME_PARSE('Q3 2026', '[Q]Q YYYY')", moment(2026, 7, 1)),
         ("DATETIME_PARSE('9th', 'Do')", moment(2026, 1, 9)),
         ("DATETIME_PARSE('x', 'YYYY')", ERROR),
