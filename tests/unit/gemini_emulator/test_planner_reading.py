@@ -37,9 +37,15 @@ def test_sums_linked_rows_by_name(chat: Any, text: str) -> None:
     answer = chat.say(text)
     assert "| Villa Rosa | 7.5 |" in answer
     assert "| O'Brien's Kitchen | 3.25 |" in answer
-    assert "| (none) | 6 |" in answer
+    assert "| (none) | 6 |" in answer and "| Attic | 0 |" in answer
     assert "| **Total** | **16.75** |" in answer
     assert {name for turn in chat.base.turns for name in turn} <= READS
+
+
+def test_two_records_of_one_name_stay_two(chat: Any) -> None:
+    chat.base.rows["tblProjects"]["rec00000000000002"]["Name"] = "Villa Rosa"
+    answer = chat.say("How many hours were worked on each project?")
+    assert "| Villa Rosa | 7.5 |" in answer and "| Villa Rosa | 3.25 |" in answer
 
 
 def test_independent_reads_share_a_turn_and_every_page_is_read(chat: Any) -> None:

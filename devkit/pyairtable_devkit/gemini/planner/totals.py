@@ -18,20 +18,17 @@ from pyairtable_devkit.gemini.planner.conditions import (
     linked_in,
     primary_in,
 )
+from pyairtable_devkit.gemini.planner.figures import PERIODS, Numbers, find_numbers
 from pyairtable_devkit.gemini.planner.links import linked_table, linked_tables, merged, read_with_names
 from pyairtable_devkit.gemini.planner.markdown import Names
-from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.reading import named_links, none_found
 from pyairtable_devkit.gemini.planner.schema import (
-    DATE_TYPES,
     FieldInfo,
     Record,
     Table,
-    find_field,
     primary,
-    tables_by_fit,
 )
-from pyairtable_devkit.gemini.planner.words import fit, stems, with_synonyms
+from pyairtable_devkit.gemini.planner.words import stems
 from pyairtable_devkit.gemini.planner.world import Query, World
 
 _STOPS = (
@@ -53,9 +50,6 @@ _GROUP = re.compile(
     re.IGNORECASE,
 )
 _WHICH = re.compile(r"^which (?P<what>\w+)\b.*\b(?:most|highest|least|lowest|largest|more)\b", re.IGNORECASE)
-_GENERIC = {"amount", "total", "cost", "price", "hour", "value", "quantity", "sum"}
-_PERIODS = {"month": 7, "year": 4, "day": 10}
-_CANDIDATES = 4
 _NONE = "(none)"
 
 Aggregate = Callable[[Sequence[float]], float]
@@ -67,37 +61,56 @@ _AGGREGATES: tuple[tuple[re.Pattern[str], str, Aggregate], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbers:
-    """The numbers a request means: a field of a table, and what to group them by (None: not at all)."""
+class _Asked:
+    """How to add up: under which name, with what, by which period (0: none), and whether the winner is wanted."""
 
-    table: Table
-    fields: list[FieldInfo]
-    measure: FieldInfo
-    group: FieldInfo | None
-    score: float
+    label: str
+    aggregate: Aggregate
+    period: int
+    most: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read: rows that count, names of linked records, those of the records grouped by."""
+
+    rows: list[Record]
+    conditions: list[Condition]
+    complete: bool
+    names: Names
+    groups: Names
 
 
 def total(text: str, world: World) -> str:
     """ "How many hours were worked on each project?", "average budget of the projects" """
-    wanted, grouped = _measure(text), _GROUP.search(text) or _WHICH.search(text)
+    grouped = _GROUP.search(text) or _WHICH.search(text)
     group_words = grouped["what"] if grouped else ""
     tables = world.tables()
-    numbers = _find_numbers(text, wanted, group_words, tables, world)
-    rows, names, conditions, complete = _read(text, grouped, numbers, tables, world)
-    if not rows:
-        return none_found(numbers.table, conditions, complete)
-    label, aggregate = _aggregate(text)
-    about = f"From {markdown.counted(len(rows), 'record')} in {numbers.table.name}{described(conditions)}"
-    about += "." if complete else "; there are more that I did not read."
-    if numbers.group is None:
-        value = aggregate([_value(row, numbers.measure) for row in rows])
-        whose = _whose(rows, numbers, value) if aggregate in (max, min) else ""
-        return f"{label} {numbers.measure.name}: **{_shown(value, numbers.measure)}**{whose}\n\n{about}"
-    period = _PERIODS.get(next(iter(stems(group_words)), ""), 0)
-    return _by_group(rows, numbers, names, label, aggregate, about, period, _WHICH.search(text) is not None)
+    numbers = find_numbers(text, _measure(text), group_words, tables, world)
+    rest = text[: grouped.start()] + " " + text[grouped.end() :] if grouped else text
+    read = _read(rest, numbers, tables, world)
+    if not read.rows:
+        return none_found(numbers.table, read.conditions, read.complete)
+    about = f"From {markdown.counted(len(read.rows), 'record')} in {numbers.table.name}{described(read.conditions)}"
+    about += "." if read.complete else "; there are more that I did not read."
+    asked = _asked(text, group_words)
+    answer = _overall(read, numbers, asked) if numbers.group is None else _by_group(read, numbers, numbers.group, asked)
+    return f"{answer}\n\n{about}"
 
 
-def _whose(rows: Sequence[Record], numbers: _Numbers, value: float) -> str:
+def _asked(text: str, group_words: str) -> _Asked:
+    label, aggregate = next(((name, do) for pattern, name, do in _AGGREGATES if pattern.search(text)), ("Total", fsum))
+    period = PERIODS.get(next(iter(stems(group_words)), ""), 0)
+    return _Asked(label, aggregate, period, _WHICH.search(text) is not None)
+
+
+def _overall(read: _Read, numbers: Numbers, asked: _Asked) -> str:
+    value = asked.aggregate([_value(row, numbers.measure) for row in read.rows])
+    whose = _whose(read.rows, numbers, value) if asked.aggregate in (max, min) else ""
+    return f"{asked.label} {numbers.measure.name}: **{_shown(value, numbers.measure)}**{whose}"
+
+
+def _whose(rows: Sequence[Record], numbers: Numbers, value: float) -> str:
     """ " (name of the record that has the value)" """
     first = primary(numbers.fields).name
     names = [markdown.cell(row.fields.get(first), {}) for row in rows if _value(row, numbers.measure) == value]
@@ -109,129 +122,51 @@ def _measure(text: str) -> str:
     return found["what"] if found else text
 
 
-def _aggregate(text: str) -> tuple[str, Aggregate]:
-    return next(((label, do) for pattern, label, do in _AGGREGATES if pattern.search(text)), ("Total", fsum))
-
-
-def _find_numbers(text: str, wanted: str, group: str, tables: Sequence[Table], world: World) -> _Numbers:
-    """The best number field: first in the tables whose names fit, then in all of them."""
-    words = with_synonyms(stems(text))
-    fitting = tables_by_fit(words, tables)[:_CANDIDATES]
-    telling = [table for table in tables if table not in fitting and _tells_of(wanted, table)]
-    for candidates in ([*fitting, *telling[:_CANDIDATES]], tables):
-        described_fields = world.fields(candidates) if candidates else []
-        found = [
-            numbers
-            for table, fields in zip(candidates, described_fields, strict=True)
-            for field in fields
-            if field.is_number and (numbers := _rated(table, fields, field, wanted, group, words, tables))
-        ]
-        if found:
-            best = max(found, key=lambda numbers: numbers.score)
-            if group and best.group is None:
-                names = ", ".join(field.name for field in best.fields)
-                raise AskUser(f"{best.table.name} has no field for '{group}'. By which should I group: {names}?")
-            return best
-    raise AskUser(f"I found no number field for '{wanted.strip()}'. Which table and field should I add up?")
-
-
-def _tells_of(wanted: str, table: Table) -> bool:
-    """Whether the list of tables already names a field of this one that fits."""
-    names = table.raw.get("fields")
-    words = with_synonyms(stems(wanted))
-    return isinstance(names, list) and any(isinstance(name, str) and fit(name, words) >= 0.55 for name in names)
-
-
-def _rated(
-    table: Table,
-    fields: list[FieldInfo],
-    field: FieldInfo,
-    wanted: str,
-    group: str,
-    words: set[str],
-    tables: Sequence[Table],
-) -> _Numbers | None:
-    """How well a field is what was meant; its own numbers count more than those computed from elsewhere."""
-    measure_words = with_synonyms(stems(wanted))
-    own = fit(field.name, measure_words)
-    by_table = fit(table.name, measure_words)
-    if not own and not (by_table and (field.is_currency or set(stems(field.name)) & _GENERIC)):
-        return None
-    score = own or 0.4
-    score += 0.2 * (field.is_currency) - 0.15 * field.is_computed + fit(table.name, words)
-    group_field = _group_field(group, table, fields, tables) if group else None
-    if group_field is not None and not group_field.is_primary:
-        score += 1.5
-    elif group and group_field is None:
-        score -= 2
-    return _Numbers(table, fields, field, group_field, score)
-
-
-def _group_field(group: str, table: Table, fields: Sequence[FieldInfo], tables: Sequence[Table]) -> FieldInfo | None:
-    """The field to group by: called so, linking to a table called so, a date for a period, or the record itself."""
-    words = set(stems(group))
-    if words & set(_PERIODS):
-        return next((field for field in fields if field.type in DATE_TYPES), None)
-    groupable = [field for field in fields if not field.is_number]
-    linking = [
-        field for field in groupable if (other := linked_table(field, tables)) and fit(other.name, words) >= 0.55
-    ]
-    if linking:
-        return linking[0]
-    found = find_field(group, groupable)
-    return found or (primary(fields) if fit(table.name, words) >= 0.55 else None)
-
-
-def _read(
-    text: str, grouped: re.Match[str] | None, numbers: _Numbers, tables: Sequence[Table], world: World
-) -> tuple[list[Record], Names, list[Condition], bool]:
-    rest = text[: grouped.start()] + " " + text[grouped.end() :] if grouped else text
-    conditions = conditions_in(rest, [f for f in numbers.fields if f != numbers.measure], world.today)
-    links = named_links(rest, numbers.fields)
-    linked = linked_tables([*([numbers.group] if numbers.group else []), *links], tables)
-    used = [primary(numbers.fields), numbers.measure, *links, *([numbers.group] if numbers.group else [])]
+def _read(text: str, numbers: Numbers, tables: Sequence[Table], world: World) -> _Read:
+    """The rows with a number that the rest of the request (without its grouping) is about."""
+    conditions = conditions_in(text, [field for field in numbers.fields if field != numbers.measure], world.today)
+    links, grouping = named_links(text, numbers.fields), [numbers.group] if numbers.group else []
+    used = [primary(numbers.fields), numbers.measure, *links, *grouping]
     columns = tuple(dict.fromkeys([*(field.name for field in used), *(item.field for item in conditions)]))
     formula = joined_formula(conditions) if world.toolbox.takes("get_records", "formula") else ""
+    linked = linked_tables([*grouping, *links], tables)
     (read,), names = read_with_names(world, [Query(numbers.table, columns, formula)], linked)
-    conditions += linked_in(rest, links, tables, names)
-    conditions += primary_in(rest, numbers.fields, read.rows)
+    conditions += linked_in(text, links, tables, names)
+    conditions += primary_in(text, numbers.fields, read.rows)
     rows = [row for row in read.rows if holds(conditions, row) and _is_number(row, numbers.measure)]
-    return rows, merged(names), conditions, read.complete
+    group_table = linked_table(numbers.group, tables) if numbers.group else None
+    groups = names.get(group_table.id, {}) if group_table else {}
+    return _Read(rows, conditions, read.complete, merged(names), groups)
 
 
-def _by_group(
-    rows: Sequence[Record],
-    numbers: _Numbers,
-    names: Names,
-    label: str,
-    aggregate: Aggregate,
-    about: str,
-    period: int,
-    most: bool,
-) -> str:
-    assert numbers.group is not None
-    groups: dict[str, list[float]] = {}
-    for row in rows:
-        for name in _group_names(row.fields.get(numbers.group.name), names, period):
-            groups.setdefault(name, []).append(_value(row, numbers.measure))
-    results = {name: aggregate(values) for name, values in groups.items()}
-    order = sorted(results, key=lambda name: (name == _NONE, name if period else "", -results[name], name))
-    lines = [[name, _shown(results[name], numbers.measure)] for name in order]
-    overall = aggregate([_value(row, numbers.measure) for row in rows])
-    lines.append([f"**{'Total' if label == 'Total' else 'All'}**", f"**{_shown(overall, numbers.measure)}**"])
-    heading = numbers.measure.name if label == "Total" else f"{label} {numbers.measure.name}"
-    shown = markdown.table([numbers.group.name, heading], lines)
-    best = next((name for name in order if name != _NONE), _NONE)
-    about += f"\n\nMost: **{best}** ({_shown(results[best], numbers.measure)})." if most else ""
-    return f"{label} {numbers.measure.name} by {numbers.group.name}:\n\n{shown}\n\n{about}"
+def _by_group(read: _Read, numbers: Numbers, group: FieldInfo, asked: _Asked) -> str:
+    """A table of the groups, the largest first; in a total of everything also the linked records that have nothing."""
+    values: dict[str, list[float]] = {}
+    if asked.label == "Total" and not read.conditions:
+        values = {key: [] for key in read.groups}
+    for row in read.rows:
+        for key in _group_keys(row.fields.get(group.name), asked.period):
+            values.setdefault(key, []).append(_value(row, numbers.measure))
+    results = {key: asked.aggregate(found) for key, found in values.items()}
+    names = {key: read.names.get(key, key) for key in results}
+    order = sorted(results, key=lambda key: (key == _NONE, key if asked.period else "", -results[key], names[key]))
+    lines = [[names[key], _shown(results[key], numbers.measure)] for key in order]
+    overall = _shown(asked.aggregate([_value(row, numbers.measure) for row in read.rows]), numbers.measure)
+    lines.append([f"**{'Total' if asked.label == 'Total' else 'All'}**", f"**{overall}**"])
+    heading = numbers.measure.name if asked.label == "Total" else f"{asked.label} {numbers.measure.name}"
+    answer = f"{asked.label} {numbers.measure.name} by {group.name}:\n\n{markdown.table([group.name, heading], lines)}"
+    best = next((key for key in order if key != _NONE), _NONE)
+    most = f"\n\nMost: **{names[best]}** ({_shown(results[best], numbers.measure)})."
+    return answer + (most if asked.most else "")
 
 
-def _group_names(value: Any, names: Names, period: int) -> list[str]:
+def _group_keys(value: Any, period: int) -> list[str]:
+    """What a cell is grouped under: the linked records' ids (two of the same name stay two), choices, the period."""
     if value in (None, "", []):
         return [_NONE]
     if period:
         return [str(value)[:period]]
-    return [markdown.cell(item, names) for item in value] if isinstance(value, list) else [markdown.cell(value, names)]
+    return [markdown.cell(item, {}) for item in (value if isinstance(value, list) else [value])]
 
 
 def _is_number(row: Record, field: FieldInfo) -> bool:
