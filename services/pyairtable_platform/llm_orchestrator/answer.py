@@ -68,7 +68,6 @@ class Answer:
             self._add(piece)
 
     def _add(self, text: str) -> None:
-        text = text.replace("\x00", "")  # PostgreSQL stores no NUL
         if not text:
             return
         if self.text == self.settled and self.settled:

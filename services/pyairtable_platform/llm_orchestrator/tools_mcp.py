@@ -39,6 +39,7 @@ class McpTools:
             timeout=httpx2.Timeout(600, connect=5),  # calls are bounded by their caller
             limits=httpx2.Limits(max_connections=None),
             event_hooks={"request": [_add_headers]},
+            trust_env=False,  # a peer inside the platform, never behind a proxy
         )
 
     async def close(self) -> None:

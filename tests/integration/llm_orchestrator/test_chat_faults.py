@@ -194,26 +194,22 @@ async def test_postgresql_killed_and_back_in_the_middle_of_a_turn(
 ) -> None:
     gemini.script([{"replies": [CREATE, {"text": LONG, "chunk_delay": 0.2}, {"text": "Created."}]}])
     async with start_chats(lease_seconds=5) as chats:
-        reading = asyncio.create_task(_collect(chats.stream("create it", session_id="s")))
-        await asyncio.sleep(1.5)
-        await asyncio.to_thread(postgres.kill)
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(postgres.restart)
+        run_id = await chats.begin("create it", session_id="s")
+        reading = asyncio.create_task(chats.events(run_id))
+        await _until_text(chats, run_id)
+        postgres.kill()
+        await asyncio.sleep(2)  # long enough that everybody has noticed
+        postgres.restart()  # not in a thread: the server dies with the thread that started it
         events = await reading
         assert [event.id for event in events] == list(range(1, len(events) + 1))
         assert events[-1].WhichOneof("kind") == "done"
         assert text_of(events) == events[-1].done.response
         assert len(tools.written) == 1
-        run_id = events[0].run_id
         assert [event.id for event in await chats.events(run_id)] == [event.id for event in events]
         page = await chats.call("ListMessages", rpc.ListMessagesRequest(workspace="acme", session_id="s"))
         assert [message.role for message in page.messages] == ["user", "assistant"]
         gemini.script([])
         assert (await chats.chat("hello", session_id="s")).response
-
-
-async def _collect(stream: Any) -> list[Any]:
-    return [response.event async for response in stream]
 
 
 async def _until_text(chats: Any, run_id: str) -> None:

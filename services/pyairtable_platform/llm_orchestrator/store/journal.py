@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.errors import PyAirtableError, Unavailable
+from pyairtable_platform.common.errors import Cancelled, OutcomeUnknown, PyAirtableError, Unavailable
 from pyairtable_platform.llm_orchestrator.catalog import dollars
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, RunState
 from pyairtable_platform.llm_orchestrator.ports import (
@@ -27,11 +27,12 @@ from pyairtable_platform.llm_orchestrator.ports import (
 )
 
 from .away import away_is_unavailable
-from .rows import append_events, cost_columns, cost_of, tools_used
+from .rows import append_events, cost_columns, cost_of, storable, tools_used
 from .tables import messages, run_steps, runs, sessions, tool_calls
 
 WRITE_SECONDS = 10.0
-_STOPPED = "the run ended before this call did; if it writes, it may have done so"
+_UNKNOWN = OutcomeUnknown("the turn ended before this call did; if it writes, it may have done so")
+_NOT_MADE = Cancelled("the turn ended before this call was made")
 
 Events = Sequence[tuple[EventKind, dict[str, Any]]]
 
@@ -45,11 +46,13 @@ class RunJournal:
 
     async def add_text(self, text: str) -> None:
         """Append a piece of the answer."""
+        text = storable(text)
         async with self._writing([(EventKind.TEXT, {"text": text})], response=runs.c.response + text):
             pass
 
     async def rewind(self, text: str) -> None:
         """Take back pieces of the answer."""
+        text = storable(text)
         async with self._writing([(EventKind.REWOUND, {"response": text})], response=text):
             pass
 
@@ -58,7 +61,7 @@ class RunJournal:
         count = sa.select(sa.func.count()).where(run_steps.c.run_id == self._lease.run_id).scalar_subquery()
         columns = {
             "settled_response": runs.c.response,
-            "thoughts": joined(runs.c.thoughts, thoughts),
+            "thoughts": joined(runs.c.thoughts, storable(thoughts)),
             **cost_columns(cost),
         }
         async with self._writing([], **columns) as (connection, row):
@@ -88,8 +91,8 @@ class RunJournal:
                 .where(tool_calls.c.run_id == row.id, tool_calls.c.call_id == call.id)
                 .values(
                     ended_at=sa.func.clock_timestamp(),
-                    error=outcome.error,
-                    summary=outcome.summary,
+                    error=storable(outcome.error),
+                    summary=storable(outcome.summary),
                     duration_ms=outcome.duration_ms,
                     response=dict(outcome.response),
                 )
@@ -128,21 +131,22 @@ class RunJournal:
     async def _ending(self, state: RunState, **columns: Any) -> AsyncIterator[tuple[AsyncConnection, Any]]:
         """Write the end; calls that are still open get an outcome, so that the conversation stays well-formed."""
         async with self._writing([], state=state, ended_at=sa.func.clock_timestamp(), **columns) as (connection, row):
-            query = sa.select(tool_calls).where(tool_calls.c.run_id == row.id, tool_calls.c.ended_at.is_(None))
-            still_open = (await connection.execute(query.order_by(tool_calls.c.position))).all()
-            outcome = ToolOutcome({"error": {"reason": "RUN_ENDED", "message": _STOPPED}}, error=_STOPPED)
-            if still_open:
-                await connection.execute(
-                    sa.update(tool_calls)
-                    .where(tool_calls.c.run_id == row.id, tool_calls.c.ended_at.is_(None))
-                    .values(ended_at=sa.func.clock_timestamp(), error=_STOPPED, response=dict(outcome.response))
-                )
-            begun = [call for call in still_open if call.started_at is not None]
-            await self._append(
-                connection,
-                [(EventKind.TOOL_ENDED, _ended(call.call_id, call.tool, outcome)) for call in begun],
-            )
+            unfinished = sa.and_(tool_calls.c.run_id == row.id, tool_calls.c.ended_at.is_(None))
+            query = sa.select(tool_calls).where(unfinished).order_by(tool_calls.c.position)
+            for call in (await connection.execute(query)).all():
+                await self._close_call(connection, call)
             yield connection, row
+
+    async def _close_call(self, connection: AsyncConnection, call: Any) -> None:
+        begun = call.started_at is not None
+        error = _UNKNOWN if begun else _NOT_MADE
+        this = sa.and_(tool_calls.c.run_id == call.run_id, tool_calls.c.call_id == call.call_id)
+        told = {"error": {"reason": error.reason, "message": error.message}}
+        values = {"ended_at": sa.func.clock_timestamp(), "error": error.message, "response": told}
+        await connection.execute(sa.update(tool_calls).where(this).values(**values))
+        if begun:
+            outcome = ToolOutcome(told, error=error.message)
+            await self._append(connection, [(EventKind.TOOL_ENDED, _ended(call.call_id, call.tool, outcome))])
 
     @asynccontextmanager
     async def _writing(self, events: Events, **columns: Any) -> AsyncIterator[tuple[AsyncConnection, Any]]:
@@ -218,9 +222,9 @@ def _planned(run_id: str, step: int, call: PlannedCall) -> dict[str, Any]:
         "run_id": run_id,
         "call_id": call.id,
         "step": step,
-        "tool": call.tool,
+        "tool": storable(call.tool),
         "arguments": dict(call.call.arguments),
-        "model_id": call.call.id,
+        "model_id": storable(call.call.id),
     }
 
 

@@ -16,6 +16,11 @@ from .tables import run_events, runs, tool_calls
 NOTIFY_CHANNEL = "llm_orchestrator_runs"
 
 
+def storable(text: str) -> str:
+    """The text without what a text column cannot hold: U+0000 and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def cost_of(row: Any) -> Cost:
     """Tokens and cost of a runs row."""
     usage = Usage(row.input_tokens, row.output_tokens, row.thinking_tokens, row.cached_tokens, row.total_tokens)
