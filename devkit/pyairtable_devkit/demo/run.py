@@ -94,14 +94,16 @@ class Demo:
             show.held(held)
 
     def _ask(self, question: Question, sources: Sources, show: Show) -> str:
-        question.prepare(sources)
+        with show.busy("Reading from Airtable what the answer must agree with ..."):
+            question.prepare(sources)
         show.line(f"[cyan]> {escape(question.text)}[/cyan]")
         asked = time.monotonic()
         turn = sources.platform.chat(question.text, self._session, show.event)
         if self._first_answer is None:
             self._first_answer = self._seconds()
         show.line(f"[dim]  {escape(cost_line(turn.cost, time.monotonic() - asked))}[/dim]")
-        return question.check(turn, sources)
+        with show.busy("Checking the answer against Airtable ..."):
+            return question.check(turn, sources)
 
     def _sum_up(self, show: Show) -> None:
         show.line()

@@ -1,6 +1,7 @@
 """What the demo prints: coloured and alive on a terminal, plain lines when piped."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -42,6 +43,13 @@ class Show:
                 self._wait_for([name for name in self._busy if name != part.name], "Starting")
             case Stage.STOPPING:
                 self._wait_for([part.name], "Stopping")
+
+    @contextlib.contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Have a spinner say what the block waits for."""
+        self._end_line()
+        with self.console.status(text):
+            yield
 
     def quiet(self) -> None:
         """End the spinner."""
