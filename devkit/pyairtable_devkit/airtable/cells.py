@@ -68,8 +68,8 @@ class Draft:
     def linked_row(self, target: Field, item: str) -> str:
         """The id of a linked record, given by id or, with typecast, by its primary text."""
         other = self.base.tables[target.option("linkedTableId")]
-        if is_id(item, "rec") and (item in other.records or not self.typecast):
-            if item not in other.records and item not in self.new_rows.values():
+        if is_id(item, "rec"):
+            if item not in other.records:
                 raise errors.row_does_not_exist(item)
             return item
         if not self.typecast:

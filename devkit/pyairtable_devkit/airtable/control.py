@@ -112,7 +112,7 @@ def _settings(emulator: Emulator, query: Query, body: Body) -> Any:
 
 
 def _change_settings(emulator: Emulator, query: Query, body: Body) -> Any:
-    emulator.settings = emulator.settings.changed(body)
+    emulator.configure(body)
     return emulator.settings.as_dict()
 
 

@@ -89,6 +89,11 @@ class Emulator:
         self.stop()
         self.restart(self.seed.world(self.clock))
 
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Changes settings while running; SettingsError names what is wrong."""
+        self.settings = self.settings.changed(changes)
+        self.traffic.keep(self.settings.log_entries)
+
     def restart(self, world: World) -> None:
         """Goes on with this world; nothing that happened before it is remembered."""
         seed = self.settings.random_seed

@@ -123,6 +123,7 @@ class Table:
     views: list[View] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     description: str | None = None
+    date_dependency: dict[str, Any] | None = None
     next_number: int = 1
     revision: int = 0
 

@@ -94,6 +94,8 @@ def update_table(emulator: Emulator, call: Call) -> Any:
             table.name = name
         if "description" in body:
             table.description = _description(body)
+        if "dateDependencySettings" in body:
+            table.date_dependency = _date_dependency(body)
     return table_json(table)
 
 
@@ -202,6 +204,14 @@ def _description(body: dict[str, Any]) -> str | None:
     if text is not None and (not isinstance(text, str) or len(text) > MAX_DESCRIPTION):
         raise errors.bad_request()
     return text or None
+
+
+def _date_dependency(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Kept and shown; the emulator does not move dates by it."""
+    settings = body["dateDependencySettings"]
+    if settings is not None and not isinstance(settings, dict):
+        raise errors.bad_request()
+    return settings
 
 
 def _refuse_taken_table(base: Base, name: str, own: Table | None = None) -> None:

@@ -16,6 +16,8 @@ def table_json(table: Table, *, visible_fields: bool = False) -> dict[str, Any]:
     }
     if table.description:
         shown["description"] = table.description
+    if table.date_dependency is not None:
+        shown["dateDependencySettings"] = table.date_dependency
     return shown
 
 

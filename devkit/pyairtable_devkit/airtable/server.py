@@ -30,6 +30,8 @@ def server_config(app: App) -> uvicorn.Config:
         lifespan="on",
         log_level=logging.WARNING,
         access_log=False,
+        log_config=None,
+        timeout_keep_alive=75,
         server_header=False,
         timeout_graceful_shutdown=2,
     )

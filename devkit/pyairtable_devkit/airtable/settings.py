@@ -57,9 +57,12 @@ class Settings:
         return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
 
     def changed(self, changes: dict[str, Any]) -> "Settings":
-        """These settings with some replaced; SettingsError names the first one that is wrong."""
+        """These settings with some replaced; SettingsError names the first one that is wrong.
+
+        The seeds are chosen at the start: changing them later would change nothing.
+        """
         hints = get_type_hints(Settings)
-        known = {field.name for field in fields(Settings)} - {"seed"}
+        known = {field.name for field in fields(Settings)} - {"seed", "random_seed"}
         for name, value in changes.items():
             if name not in known:
                 raise SettingsError(f"there is no setting {name!r}; there are: {', '.join(sorted(known))}")

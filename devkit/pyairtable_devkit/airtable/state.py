@@ -54,7 +54,7 @@ def _base(base: Base) -> Json:
 
 
 def _table(table: Table) -> Json:
-    names = ("id", "name", "primary_id", "description", "next_number", "revision")
+    names = ("id", "name", "primary_id", "description", "date_dependency", "next_number", "revision")
     return {name: getattr(table, name) for name in names} | {
         "fields": [asdict(field) for field in table.fields.values()],
         "views": [asdict(view) for view in table.views],

@@ -17,7 +17,7 @@ import uvicorn
 
 from pyairtable_devkit.airtable.outbound import certificates
 from pyairtable_devkit.airtable.server import create_app, listen, server_config
-from pyairtable_devkit.airtable.settings import Settings
+from pyairtable_devkit.airtable.settings import PACKAGED_SEED, Settings
 
 TOKEN_ALL = "patEmulatorAll.everything"  # noqa: S105  (not a real token)
 TOKEN_READ_ONLY = "patEmulatorReadOnly.read"  # noqa: S105
@@ -97,8 +97,8 @@ class EmulatorThread(EmulatorControl):
     Keywords are settings (see `settings.Settings`), for example limits=False or penalty=0.5.
     """
 
-    def __init__(self, *, seed: Path | None = None, **settings: Any) -> None:
-        chosen = Settings(seed=seed) if seed is not None else Settings()
+    def __init__(self, *, seed: Path = PACKAGED_SEED, random_seed: int = 1, **settings: Any) -> None:
+        chosen = Settings(seed=seed, random_seed=random_seed)
         self._server = uvicorn.Server(server_config(create_app(chosen.changed(settings))))
         self._listener = listen("127.0.0.1", 0)
         self._thread = threading.Thread(

@@ -57,6 +57,10 @@ class Traffic:
         self._arrived: dict[str, _Peak] = {}
         self._let_in: dict[str, _Peak] = {}
 
+    def keep(self, entries: int) -> None:
+        """Lets the log hold this many entries from now on."""
+        self._entries = deque(self._entries, maxlen=entries)
+
     def arrive(self, now: float, method: str, path: str) -> Entry:
         """Writes down a call the moment it is there."""
         self._number += 1

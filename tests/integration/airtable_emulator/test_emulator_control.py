@@ -93,6 +93,15 @@ def test_the_log_holds_what_arrived(call: Client, emulator: EmulatorThread) -> N
     assert entry["response_bytes"] > 50
 
 
+def test_the_log_holds_as_much_as_it_is_told(call: Client, emulator: EmulatorThread) -> None:
+    for _ in range(4):
+        call("GET", "meta/whoami")
+    emulator.settings(log_entries=2)
+    assert [entry["number"] for entry in emulator.log()] == [3, 4]
+    call("GET", "meta/whoami")
+    assert [entry["number"] for entry in emulator.log()] == [4, 5]
+
+
 def test_reset_brings_everything_back(call: Client, emulator: EmulatorThread) -> None:
     before = call.rows("Tasks")
     call.data("DELETE", f"{BASE}/Tasks/{before[0]['id']}")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 from pyairtable import Api, Base, formulas
-from pyairtable.models.schema import BaseSchema
+from pyairtable.models.schema import BaseSchema, SingleSelectFieldSchema
 
 from pyairtable_devkit.airtable.testing import BASE, SECOND_BASE, TOKEN_READ_ONLY, EmulatorThread
 
@@ -151,8 +151,9 @@ def test_typecast_makes_choices_and_linked_rows(base: Base) -> None:
     assert made["fields"]["Status"] == "Dreamt of"
     assert made["fields"]["Budget"] == 1500
     assert made["fields"]["Client City"] == ["London"]
-    choices = [choice.name for choice in base.schema(force=True).table("Projects").field("Status").options.choices]
-    assert choices[-1] == "Dreamt of"
+    status = base.schema(force=True).table("Projects").field("Status")
+    assert isinstance(status, SingleSelectFieldSchema)
+    assert status.options.choices[-1].name == "Dreamt of"
     other = table.create({"Name": "Other", "Client": ["Somebody New"]}, typecast=True)
     client = base.table("Contacts").get(other["fields"]["Client"][0])
     assert client["fields"]["Name"] == "Somebody New"
@@ -170,7 +171,7 @@ def test_comments(api: Api, base: Base, emulator: EmulatorThread) -> None:
     second.save()
     assert table.comments(record)[0].last_updated_time is not None
     assert table.all(count_comments=True, max_records=1)[0]["commentCount"] == 2
-    assert second.delete() is None
+    second.delete()
     assert len(table.comments(record)) == 1
     reader = Api(TOKEN_READ_ONLY, endpoint_url=emulator.url)
     assert len(reader.table(BASE, "Tasks").comments(record)) == 1

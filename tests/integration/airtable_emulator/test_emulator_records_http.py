@@ -188,6 +188,15 @@ def test_renaming_a_field_keeps_formulas_alive(call: Client) -> None:
     assert call.rows("Materials")[0]["fields"]["Stock Value"] == before
 
 
+def test_date_dependencies_are_kept_and_links_can_be_objects(call: Client) -> None:
+    table = next(item for item in call.data("GET", SCHEMA)["tables"] if item["name"] == "Tasks")
+    settings = {"isEnabled": True}
+    shown = call.data("PATCH", f"{SCHEMA}/{table['id']}", json={"dateDependencySettings": settings})
+    assert shown["dateDependencySettings"] == settings
+    row = call.rows("Tasks", includeDateDependencyMetadata="true")[0]
+    assert set(row["fields"]["Project"][0]) == {"id"}
+
+
 def test_visible_fields_of_grid_views_only_when_asked(call: Client) -> None:
     plain = call.data("GET", SCHEMA)["tables"][0]["views"]
     assert all("visibleFieldIds" not in view for view in plain)

@@ -170,6 +170,11 @@ def test_computed_fields_are_refused(small: Small, name: str, typecast: bool) ->
     assert "because the field is computed" in caught.value.body["error"]["message"]
 
 
+def test_a_record_id_that_does_not_exist_is_no_text(small: Small) -> None:
+    with pytest.raises(ApiError, match="does not exist in this table"):
+        accept(small, "Hours", ["recUnknown0000000"], typecast=True)
+
+
 def test_an_attachment_is_kept_by_id(small: Small) -> None:
     row = small.row("Projects", "Alpha")
     files = small.field("Projects", "Files")

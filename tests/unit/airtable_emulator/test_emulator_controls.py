@@ -18,6 +18,7 @@ CALL = Target("POST", "/v0/appAcmeRenovation/Tasks", "appAcmeRenovation", frozen
     [
         ({"limit": True}, "there is no setting 'limit'"),
         ({"seed": "x"}, "there is no setting 'seed'"),
+        ({"random_seed": 2}, "there is no setting 'random_seed'"),
         ({"penalty": -1}, "penalty cannot be -1; it takes a number from 0"),
         ({"penalty": "30"}, "penalty cannot be '30'"),
         ({"limits": 1}, "it takes true or false"),
