@@ -15,7 +15,13 @@ from pyairtable_platform.mcp_server.service import Caller, ToolService
 
 @pytest.fixture
 def base(gateway: FakeGateway) -> FakeGateway:
-    gateway.add_table("Invoices", [text_field("Number"), text_field("Amount", "currency"), text_field("Paid", "checkbox"), text_field("More")])  # fmt: skip
+    invoice = [
+        text_field("Number"),
+        text_field("Amount", "currency"),
+        text_field("Paid", "checkbox"),
+        text_field("More"),
+    ]
+    gateway.add_table("Invoices", invoice)
     gateway.add_table("Old metadata", [text_field("Whatever")], [{"Whatever": "not ours"}])
     return gateway
 
