@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -45,6 +46,8 @@ from pyairtable_devkit.gemini.tokens import content_tokens, prompt_tokens
 from pyairtable_devkit.gemini.validation import check_contents, check_request
 from pyairtable_devkit.gemini.wire import Generation, generate
 
+_log = logging.getLogger(__name__)
+
 _PATH = re.compile(r"/(?P<version>v1|v1beta)/models(?:/(?P<model>[^/:]+)(?::(?P<call>\w+))?)?/?")
 _CALLS = {"generateContent", "streamGenerateContent", "countTokens"}
 
@@ -57,7 +60,7 @@ class GeminiApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        path = unquote(scope["path"])
+        path = scope["path"]
         if path == "/_emulator" or path.startswith("/_emulator/"):
             await control(self.state, scope, receive, send)
             return
@@ -70,6 +73,10 @@ class GeminiApp:
             entry.status, entry.completed = error.code, True
             array = entry.call == "streamGenerateContent" and query.get("alt") != ["sse"]
             await send_json(send, error.code, [error.body()] if array else error.body())
+        except Exception:
+            entry.status = 500
+            _log.exception("the emulator itself failed on %s %s", entry.method, entry.path)
+            raise
         finally:
             self.state.count(entry)
 

@@ -178,7 +178,10 @@ class FakeBase:
         assert set(required) <= set(call.args), f"{call} lacks arguments"
         if call.name in self.failing:
             return {"error": self.failing[call.name]}
-        return dict(deepcopy(getattr(self, "_" + call.name)(**call.args)))
+        try:
+            return dict(deepcopy(getattr(self, "_" + call.name)(**call.args)))
+        except KeyError as missing:
+            return {"error": {"message": f"there is no {missing}"}}
 
     def _list_bases(self) -> dict[str, Any]:
         return {"bases": [{"id": "appAcme0000000001", "name": "Acme CRM"}, {"id": "appOther00000002", "name": "Other"}]}

@@ -55,7 +55,7 @@ def _answer(text: str, world: World, said: str) -> str:
     recipe = recipe_for(text) if world.toolbox.is_airtable else None
     if recipe is not None:
         return recipe(text, world)
-    tool = fitting_tool(text, world.toolbox.tools)
+    tool = fitting_tool(text, world.toolbox.others)
     return use_tool(tool, text, world) if tool else small_talk(said)
 
 

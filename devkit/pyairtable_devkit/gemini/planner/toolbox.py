@@ -74,6 +74,11 @@ class Toolbox:
         """Whether the tools can look into a base at all."""
         return any(self._by_role.values())
 
+    @property
+    def others(self) -> tuple[Declaration, ...]:
+        """The tools that no recipe knows."""
+        return tuple(tool for tool in self.tools if tool not in self._by_role.values())
+
     def takes(self, role: str, meaning: str) -> bool:
         """Whether the tool for that role has an argument of that meaning."""
         tool = self._by_role[role]
