@@ -32,6 +32,9 @@ class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
     https_enabled: bool = False
     """Callers reach the door over HTTPS (an ingress ends it): tell browsers to insist on it (HSTS)."""
 
+    health_timeout_seconds: float = Field(default=2.5, gt=0, le=30)
+    """How long /api/health waits for each service behind the door."""
+
     @field_validator("cors_origins")
     @classmethod
     def are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:

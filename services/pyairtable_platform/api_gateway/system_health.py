@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -30,7 +31,8 @@ def system_health_route(upstreams: Sequence[Upstream], settings: Settings) -> Ro
 
 async def report(upstreams: Sequence[Upstream], settings: Settings) -> dict[str, Any]:
     """Status of the whole, and of each service by name."""
-    results = await asyncio.gather(*(ask(upstream.check) for upstream in upstreams))
+    timeout = settings.health_timeout_seconds
+    results = await asyncio.gather(*(ask(partial(upstream.check, timeout)) for upstream in upstreams))
     services = {
         upstream.name: {"title": upstream.title, **result} for upstream, result in zip(upstreams, results, strict=True)
     }

@@ -29,10 +29,10 @@ class Upstream:
     descriptor: ServiceDescriptor
     channel: ServiceChannel
 
-    async def check(self) -> None:
-        """Return when it serves, by gRPC's health protocol; raise Unavailable when it does not."""
+    async def check(self, timeout: float) -> None:
+        """Return when it serves, by gRPC's health protocol; raise when it does not, or not within `timeout` seconds."""
         stub: Any = health_pb2_grpc.HealthStub(self.channel.channel)
-        answer = await self.channel.call(stub.Check, health_pb2.HealthCheckRequest())
+        answer = await self.channel.call(stub.Check, health_pb2.HealthCheckRequest(), timeout=timeout)
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise Unavailable("it runs but is not ready: its own /health says why", dependency=self.name)
 

@@ -58,9 +58,12 @@ async def test_one_that_hangs_is_said_so_within_the_limit(open_door: OpenDoor, b
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with open_door(behind, workspaces_target=f"127.0.0.1:{port}") as door, asyncio.timeout(20):
+    target = f"127.0.0.1:{port}"
+    async with open_door(behind, workspaces_target=target, health_timeout_seconds=0.5) as door, asyncio.timeout(20):
         answer = await door.http.get("/api/health")
-    assert answer.json()["services"]["workspaces"]["status"] == "unhealthy"
+    workspaces = answer.json()["services"]["workspaces"]
+    assert workspaces["status"] == "unhealthy"
+    assert "deadline" in workspaces["error"] or "reached" in workspaces["error"]
     assert answer.json()["services"]["mcp-server"]["status"] == "healthy"
     for writer in connections:
         writer.close()
