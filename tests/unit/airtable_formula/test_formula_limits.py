@@ -1,6 +1,5 @@
 """No formula crashes the process or holds it up: length, depth and work are limited."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +50,6 @@ def test_the_deepest_that_is_allowed_evaluates(evaluate: Callable[..., Any], ope
             return None
         raise AssertionError("no depth is allowed")
 
-    assert sys.getrecursionlimit() == 1000
     below(100)
 
 
