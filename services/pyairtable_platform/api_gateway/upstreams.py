@@ -11,7 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pyairtable_platform.common.channels import ServiceChannel, open_channel
-from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.errors import DeadlineExceeded, Unavailable
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2
 from pyairtable_protos.chat.v1 import chat_service_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2
@@ -30,9 +30,12 @@ class Upstream:
     channel: ServiceChannel
 
     async def check(self, timeout: float) -> None:
-        """Return when it serves, by gRPC's health protocol; raise when it does not, or not within `timeout` seconds."""
+        """Return when it serves, by gRPC's health protocol; else raise Unavailable, after `timeout` seconds at most."""
         stub: Any = health_pb2_grpc.HealthStub(self.channel.channel)
-        answer = await self.channel.call(stub.Check, health_pb2.HealthCheckRequest(), timeout=timeout)
+        try:
+            answer = await self.channel.call(stub.Check, health_pb2.HealthCheckRequest(), timeout=timeout)
+        except DeadlineExceeded as error:
+            raise Unavailable(f"no answer within {timeout:g} s", dependency=self.name) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise Unavailable("it runs but is not ready: its own /health says why", dependency=self.name)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+import socket
 
 from grpc_health.v1 import health_pb2
 from integration.api_gateway.conftest import Door, OpenDoor
@@ -51,21 +50,9 @@ async def test_one_that_is_away_is_named_and_the_door_itself_stays_healthy(open_
 
 
 async def test_one_that_hangs_is_said_so_within_the_limit(open_door: OpenDoor, behind: Behind) -> None:
-    connections: list[asyncio.StreamWriter] = []
-
-    async def silent(_: Any, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    target = f"127.0.0.1:{port}"
-    async with open_door(behind, workspaces_target=target, health_timeout_seconds=0.5) as door, asyncio.timeout(20):
-        answer = await door.http.get("/api/health")
-    workspaces = answer.json()["services"]["workspaces"]
-    assert workspaces["status"] == "unhealthy"
-    assert "deadline" in workspaces["error"] or "reached" in workspaces["error"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never says a word
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with open_door(behind, workspaces_target=target, health_timeout_seconds=0.5) as door:
+            answer = await door.http.get("/api/health")
+    assert answer.json()["services"]["workspaces"]["error"] == "no answer within 0.5 s"
     assert answer.json()["services"]["mcp-server"]["status"] == "healthy"
-    for writer in connections:
-        writer.close()
-    server.close()
-    await server.wait_closed()
