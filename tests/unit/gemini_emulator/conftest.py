@@ -90,6 +90,7 @@ class FakeBase:
                 _select("Status", "Planned", "In progress", "Done"),
                 _field("Budget", "currency"),
                 _field("Total Hours", "rollup", result_type="number"),
+                _field("Expenses", "rollup", result_type="currency"),
             ],
             "tblTasks": [
                 _field("Title", "singleLineText", is_primary=True),
@@ -123,9 +124,21 @@ class FakeBase:
         }
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
             "tblProjects": {
-                rec(1): {"Name": "Villa Rosa", "Status": "In progress", "Budget": 50000, "Total Hours": 999},
-                rec(2): {"Name": "O'Brien's Kitchen", "Status": "Planned", "Budget": 12000.5, "Total Hours": 999},
-                rec(3): {"Name": "Attic", "Status": "Done", "Budget": 7000, "Total Hours": 0},
+                rec(1): {
+                    "Name": "Villa Rosa",
+                    "Status": "In progress",
+                    "Budget": 50000,
+                    "Total Hours": 999,
+                    "Expenses": 999,
+                },
+                rec(2): {
+                    "Name": "O'Brien's Kitchen",
+                    "Status": "Planned",
+                    "Budget": 12000.5,
+                    "Total Hours": 999,
+                    "Expenses": 999,
+                },
+                rec(3): {"Name": "Attic", "Status": "Done", "Budget": 7000, "Total Hours": 0, "Expenses": 0},
             },
             "tblTasks": {
                 rec(11): {"Title": "Order tiles", "Status": "To do", "Project": [rec(1)], "Estimate": 3},

@@ -151,7 +151,10 @@ def test_a_failed_write_is_not_told_as_done(chat: Any) -> None:
 
 
 def test_reads_after_a_write_are_fresh(chat: Any) -> None:
-    answer = chat.say("Create a task 'Grout' for project 'Villa Rosa', then list all tasks with project")
+    answer = chat.say(
+        "List all tasks with project, then create a task 'Grout' for project 'Villa Rosa', "
+        "then list all tasks with project"
+    )
     assert "I created **Grout**" in answer and "| Grout | Villa Rosa |" in answer
 
 

@@ -192,6 +192,7 @@ def test_a_blocked_prompt_has_feedback_and_no_candidate() -> None:
 def test_a_prefix_is_cached_once_it_was_seen_and_is_long_enough() -> None:
     cache, long = PrefixCache(), "word " * 2000
     assert cache.lookup(FLASH, _request(long), 1024) == 0
+    assert cache.lookup(FLASH, _request(long), 1024) == 0  # the newest content never counts
     assert cache.lookup(FLASH, _request(long, "ok", "more"), 1024) > 1024
     assert cache.lookup("gemini-2.5-flash", _request(long, "ok", "more"), 1024) == 0
     assert cache.lookup(FLASH, _request("short"), 1024) == 0
