@@ -180,7 +180,7 @@ class Values:
 
     def _rollup(self, table: Table, field: Field) -> Reader:
         compiled = compile_formula(
-            parse(field.formula or "ARRAYJOIN(values)"), lambda name: name if name == ROLLUP_VALUES else None
+            parse(str(field.formula)), lambda name: name if name == ROLLUP_VALUES else None
         )
         readers: dict[Hashable, Reader] = {ROLLUP_VALUES: self._gather(table, field)}
         return lambda record: compiled(RowView(record, readers), self._now())

@@ -75,6 +75,16 @@ def test_sorting_puts_blanks_first_and_selects_in_option_order(call: Client) -> 
     assert down[-1]["fields"] == {}
 
 
+@pytest.mark.parametrize(("table", "field"), [("Tasks", "Due"), ("Contacts", "Company"), ("Contacts", "Projects")])
+def test_blanks_of_every_kind_come_first_ascending_and_last_descending(call: Client, table: str, field: str) -> None:
+    call.data("POST", f"{BASE}/{table}", json={"fields": {}})
+    for direction, blanks_first in (("asc", True), ("desc", False)):
+        rows = call.rows(table, **{"sort[0][field]": field, "sort[0][direction]": direction})
+        filled = [field in row["fields"] for row in rows]
+        assert filled == sorted(filled, reverse=not blanks_first)
+        assert len(set(filled)) == 2
+
+
 def test_post_list_takes_the_same_and_ignores_a_stray_key(call: Client) -> None:
     body = {
         "filterByFormula": "{Status} = 'Done'",
@@ -111,6 +121,19 @@ def test_empty_cells_are_left_out_but_zero_is_kept(call: Client) -> None:
     made = call.data("POST", TASKS, json={"fields": {"Task": "x", "Done": False, "Estimate": 0, "Due": None}})
     assert {"Done", "Due"} & set(made["fields"]) == set()
     assert made["fields"]["Estimate"] == 0
+
+
+def test_empty_results_of_formulas_are_left_out(call: Client) -> None:
+    rows = {row["fields"]["Material"]: row["fields"] for row in call.rows("Materials")}
+    assert rows["Portland stone lintel"]["Reorder"] == "order"
+    assert "Reorder" not in rows["Oak board 27 mm"]
+    table = next(item for item in call.data("GET", SCHEMA)["tables"] if item["name"] == "Tasks")
+    field = next(item for item in table["fields"] if item["name"] == "Overdue")
+    path = f"{SCHEMA}/{table['id']}/fields/{field['id']}"
+    call.data("PATCH", path, json={"options": {"formula": "{Done}"}})
+    tasks = [row["fields"] for row in call.rows("Tasks")]
+    assert [row.get("Overdue", False) for row in tasks] == [row.get("Done", False) for row in tasks]
+    assert all("Overdue" not in row for row in tasks if "Done" not in row)
 
 
 def test_put_clears_what_is_not_sent_in_single_and_batch(call: Client) -> None:

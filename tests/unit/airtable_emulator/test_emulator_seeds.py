@@ -13,7 +13,7 @@ from pyairtable_devkit.airtable.model import COMPUTED_TYPES
 from pyairtable_devkit.airtable.render import Renderer, Shape
 from pyairtable_devkit.airtable.seed import Seed, build_world, read_document
 from pyairtable_devkit.airtable.seed_tables import SeedError
-from pyairtable_devkit.airtable.settings import PACKAGED_SEED
+from pyairtable_devkit.airtable.settings import PACKAGED_SEED, Settings
 from pyairtable_devkit.airtable.state import StateError, dump, load
 from pyairtable_devkit.airtable.store import World
 
@@ -113,6 +113,25 @@ def test_generated_rows_are_plentiful_and_repeatable() -> None:
     assert all(1 <= row["Spent"] <= 2 for row in rows[3:])
     assert rows == shown(second, "appSmall000000001", "Hours")
     assert sum(row["Entries"] for row in shown(first, "appSmall000000001", "Projects")) == 502
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "emulator-airtable.md"
+
+
+def test_the_seed_on_the_documentation_page_works() -> None:
+    document = yaml.safe_load(PAGE.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0])
+    document["bases"][0]["tables"][0]["generate"]["rows"] = 20
+    world = build_world(document, 1)
+    projects = shown(world, "appAcmeRenovation", "Projects")
+    assert len(projects) == 21
+    assert (projects[0]["Total"], projects[0]["Who"], projects[0]["Left"]) == (11.5, ["Ada", "Ben"], 88.5)
+
+
+def test_every_setting_is_on_the_documentation_page() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    options = {name for name in Settings().as_dict() if f"`--{name.replace('_', '-')} " in page}
+    missing = [name for name in Settings().as_dict() if name not in options and f"`{name}`" not in page]
+    assert missing == []
 
 
 def change(path: str, value: Any) -> dict[str, Any]:
