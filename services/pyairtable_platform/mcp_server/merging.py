@@ -17,7 +17,7 @@ _LISTS = ("links", "selects", "collaborators")
 
 class CellConflict(Result):
     field: str
-    kept: Any = Described(description="The value of the kept record.")
+    kept: Any = Described(description="The value that the kept record has or is given.")
     other: Any = Described(description="The first value that differs.")
     record_id: str = Described(description="The record that has it.")
 
@@ -31,22 +31,22 @@ class MergeProposal(Result):
 
 def propose(records: Sequence[Record], table: Table) -> MergeProposal:
     """Keep the fullest record, fill its empty cells from the others, join their lists, and name what differs."""
-    kept, *others = sorted(records, key=lambda record: (-_filled(record), record.created_time, record.id))
+    fields = [field for field in table.fields if not is_computed(field)]
+    kept, *others = sorted(records, key=lambda record: (-_filled(record, fields), record.created_time, record.id))
     fill: dict[str, Any] = {}
     conflicts: list[CellConflict] = []
-    for field in table.fields:
-        if is_computed(field):
-            continue
+    for field in fields:
         own = kept.fields.get(field.name)
         offers = [(other, value) for other in others if not is_empty(value := other.fields.get(field.name))]
         if kind_of(field) in _LISTS:
             joined = _joined([own, *(value for _, value in offers)])
             if len(joined) > len(own or []):
                 fill[field.name] = joined
-        elif is_empty(own) and offers:
-            fill[field.name] = _writable(offers[0][1], field)
-        else:
-            conflicts.extend(_conflict(field, own, offers))
+            continue
+        if is_empty(own) and offers:
+            own = offers[0][1]
+            fill[field.name] = _writable(own, field)
+        conflicts.extend(_conflict(field, own, offers))
     return MergeProposal(keep=kept.id, fill=fill, conflicts=conflicts, delete=[other.id for other in others])
 
 
@@ -76,5 +76,5 @@ def _writable(value: Any, field: Field) -> Any:
     return value
 
 
-def _filled(record: Record) -> int:
-    return sum(not is_empty(value) for value in record.fields.values())
+def _filled(record: Record, fields: Sequence[Field]) -> int:
+    return sum(not is_empty(record.fields.get(field.name)) for field in fields)

@@ -127,6 +127,12 @@ def test_a_cell_is_found_by_any_part_of_it_and_by_nothing_else(
     assert holds(contains_any(other, TABLE.fields), TABLE, record) == (other.lower() in cell.lower())
 
 
+def test_line_breaks_and_tabs_are_written_as_escapes() -> None:
+    formula = contains_any("a\nb\tc\rd", TABLE.fields)
+    assert not set("\n\t\r") & set(formula)
+    assert "'a\\nb\\tc\\rd'" in formula
+
+
 def test_record_ids_are_quoted_too() -> None:
     record = Record("rec1", "2026-01-01T00:00:00.000Z", {})
     assert holds(is_one_of(["rec0", "rec1"]), TABLE, record)
