@@ -19,7 +19,7 @@ from typing import Self
 
 from pyairtable_devkit.parts import Part, PartFailedError, check_ports
 
-START_SECONDS = 180.0  # generous: a busy machine takes a minute to import the SDKs
+START_SECONDS = 300.0  # generous: a busy machine takes minutes to import the SDKs
 _POLL_SECONDS = 0.05
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -178,8 +178,14 @@ def platform_environment(plan: Plan) -> dict[str, str]:
         "MCP_SERVER_TARGET": targets["mcp-server"],
         "MCP_SERVER_URL": f"{plan.http('mcp-server')}/mcp",
         "LLM_ORCHESTRATOR_TARGET": targets["llm-orchestrator"],
-        "NO_PROXY": ",".join(filter(None, [plan.environment.get("NO_PROXY"), LOOPBACK, "localhost"])),
+        **_without_proxy(plan.environment),
     }
+
+
+def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """Keep loopback calls out of a proxy; of the two spellings, programs read either."""
+    spared = environment.get("no_proxy") or environment.get("NO_PROXY")
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, [spared, LOOPBACK, "localhost"])))
 
 
 def _emulators(plan: Plan) -> list[Part]:

@@ -73,6 +73,8 @@ class Demo:
             platform.close()
             airtable.close()
         self._sum_up(show)
+        if self._held < self._taken:
+            show.line(f"  logs: {escape(str(plan.log_dir))}/*.log")
         return self._held == self._taken
 
     def _questions(self, plan: Plan, show: Show, airtable: DirectAirtable) -> Sequence[Question]:

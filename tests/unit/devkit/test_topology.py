@@ -68,10 +68,13 @@ def test_the_platform_is_configured_by_environment_only(tmp_path: Path) -> None:
     assert {name: gateway.env.get(name) for name in expected} == expected
 
 
-def test_loopback_is_kept_out_of_a_proxy(tmp_path: Path) -> None:
-    assert topology.platform_environment(plan(tmp_path))["NO_PROXY"] == "127.0.0.1,localhost"
-    behind = plan(tmp_path, {"NO_PROXY": "intranet.example"})
-    assert topology.platform_environment(behind)["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+@pytest.mark.parametrize("spelling", ["no_proxy", "NO_PROXY"])
+def test_loopback_is_kept_out_of_a_proxy(tmp_path: Path, spelling: str) -> None:
+    alone = topology.platform_environment(plan(tmp_path))
+    behind = topology.platform_environment(plan(tmp_path, {spelling: "intranet.example"}))
+    for either in ("no_proxy", "NO_PROXY"):
+        assert alone[either] == "127.0.0.1,localhost"
+        assert behind[either] == "intranet.example,127.0.0.1,localhost"
 
 
 @pytest.mark.parametrize("lonely", ["AIRTABLE_TOKEN", "GEMINI_API_KEY"])
