@@ -6,11 +6,15 @@
 -- <prefix>:replicas         replica -> until when it counts as present
 -- <prefix>:window:<name>    permit  -> latest moment at which its call can have arrived
 -- <prefix>:queue:<name>     replica -> since when it asks; one place of the window belongs to each, in this order
--- <prefix>:promised:<name>  replica -> until when its place in the queue is kept
+-- <prefix>:promised:<name>  replica -> a moment after it shall ask again; until then its place is kept
+-- <prefix>:last:<name>      when a permit was granted last
+-- <prefix>:crowded:<name>   when somebody had to wait last
 -- <prefix>:pause:<name>     exists while Airtable refuses calls
 
 local SECOND, KEEP_PLACE, IDLE_MS = 1000000, 150000, 60000
-local BULK_STANDS_BACK = 500000
+local BULK_STANDS_BACK, GAP = 500000, 900000
+-- A permit is granted a little before its time, so that the way from here to the caller costs nothing of it.
+local GRANT_AHEAD, SHORTEST_WAIT = 40000, 5000
 
 local prefix, operation = KEYS[1], ARGV[1]
 local not_after, jitter, lease = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -38,30 +42,52 @@ local function born(now)
     return moment
 end
 
--- Replicas that stand before me; those that did not come back when promised lose their place.
-local function ahead_of_me(name, now, stand_back)
+-- How many replicas stand before me, and how many of them should be here by now. Who does not come back when promised
+-- loses its place.
+local function line_up(name, now, stand_back)
     local queue, promised = key('queue', name), key('promised', name)
     for _, gone in ipairs(redis.call('ZRANGEBYSCORE', promised, '-inf', text(now))) do
         redis.call('ZREM', queue, gone)
         redis.call('ZREM', promised, gone)
     end
     redis.call('ZADD', queue, 'NX', text(now + stand_back), me)
-    return redis.call('ZRANK', queue, me)
+    local ahead, due = 0, 0
+    for _, other in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
+        if other == me then break end
+        local kept_until = tonumber(redis.call('ZSCORE', promised, other) or '') or 0
+        ahead = ahead + 1
+        if kept_until <= now + KEEP_PLACE then due = due + 1 end
+    end
+    return ahead, due
 end
 
--- As Window.wait in limiter.py.
-local function wait_for_place(window, now, limit, ahead)
-    if limit <= ahead then return SECOND end
-    local expected = {}
+-- After calls had to wait, permits are spread over the second: an urgent call that comes in then finds a place soon.
+local function after_gap(name, now, limit, ahead)
+    local crowded = tonumber(redis.call('GET', key('crowded', name)) or '')
+    local last = tonumber(redis.call('GET', key('last', name)) or '')
+    if not crowded or now >= crowded + SECOND or not last or last > now + SECOND or limit <= 0 then return now end
+    return last + math.floor(GAP / limit) * (ahead + 1)
+end
+
+-- When there is a place for a call behind `ahead` others: as Window.place_at in limiter.py.
+local function place_at(latest, now, limit, ahead)
+    if limit <= ahead then return now + SECOND end
+    local leaves = latest[#latest + ahead - limit + 1]
+    return leaves and leaves + SECOND or now
+end
+
+-- The latest arrivals of a window, surely and as expected: who has a lease will probably send at once.
+local function arrivals(window, now)
     local scores = redis.call('ZRANGE', window, 0, -1, 'WITHSCORES')
+    local surely, expected = {}, {}
     for i = 2, #scores, 2 do
         local latest = tonumber(scores[i])
-        if latest > now + jitter then latest = math.max(now, latest - lease + jitter) end
+        surely[#surely + 1] = latest
+        if latest > now + GRANT_AHEAD + jitter then latest = math.max(now, latest - lease + jitter) end
         expected[#expected + 1] = latest
     end
     table.sort(expected)
-    local leaves = expected[#expected + ahead - limit + 1]
-    return leaves and math.max(1000, leaves + SECOND - now) or 1000
+    return surely, expected
 end
 
 local function ask(now)
@@ -73,26 +99,33 @@ local function ask(now)
     end
     if now < knows_from then return {'wait', text(now), knows_from - now, present} end
 
-    local absent, wait = math.max(0, expected_replicas - present), 0
+    -- Two answers to "when?": for sure and if only those who are due go first, or probably and behind all who wait.
+    local absent, start, probably = math.max(0, expected_replicas - present), now, now
     for i = 10, #ARGV, 2 do
         local name, window = ARGV[i], key('window', ARGV[i])
         local limit = tonumber(ARGV[i + 1])
         limit = limit - absent * share(limit)
         redis.call('ZREMRANGEBYSCORE', window, '-inf', text(now - SECOND))
-        local last = redis.call('ZRANGE', window, -1, -1, 'WITHSCORES')[2]
-        if last and tonumber(last) > now + lease + SECOND then
-            redis.call('DEL', window)
+        local surely, expected = arrivals(window, now)
+        if #surely > 0 and surely[#surely] > now + lease + SECOND then
+            redis.call('DEL', window, key('queue', ARGV[10]), key('promised', ARGV[10]))
             forget(now)
             return {'wait', text(now), SECOND + jitter + lease, present}
         end
-        local ahead = i == 10 and ahead_of_me(name, now, stands_back) or 0
-        if limit - redis.call('ZCARD', window) <= ahead then
-            wait = math.max(wait, wait_for_place(window, now, limit, ahead))
+        local ahead, due = 0, 0
+        if i == 10 then
+            ahead, due = line_up(name, now, stands_back)
+            start = math.max(start, after_gap(name, now, limit, due))
+            probably = math.max(probably, after_gap(name, now, limit, ahead))
         end
+        start = math.max(start, place_at(surely, now, limit, due))
+        probably = math.max(probably, place_at(expected, now, limit, ahead))
     end
 
     local queue, promised = key('queue', ARGV[10]), key('promised', ARGV[10])
-    if wait > 0 then
+    if start > now then redis.call('SET', key('crowded', ARGV[10]), text(now), 'PX', IDLE_MS) end
+    if start > now + GRANT_AHEAD then
+        local wait = math.max(SHORTEST_WAIT, probably - math.floor(GRANT_AHEAD / 2) - now)
         redis.call('ZADD', promised, text(now + wait + KEEP_PLACE), me)
         redis.call('PEXPIRE', queue, IDLE_MS)
         redis.call('PEXPIRE', promised, IDLE_MS)
@@ -100,11 +133,12 @@ local function ask(now)
     end
     redis.call('ZREM', queue, me)
     redis.call('ZREM', promised, me)
+    redis.call('SET', key('last', ARGV[10]), text(start), 'PX', IDLE_MS)
     for i = 10, #ARGV, 2 do
-        redis.call('ZADD', key('window', ARGV[i]), text(now + lease), permit)
+        redis.call('ZADD', key('window', ARGV[i]), text(start + lease), permit)
         redis.call('PEXPIRE', key('window', ARGV[i]), IDLE_MS)
     end
-    return {'granted', text(now), 0, present}
+    return {'granted', text(now), start - now, present}
 end
 
 local function beat(now)

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 """Seconds that only ever grow, as time.monotonic."""
 
+GRANT_AHEAD = 0.04
+"""Permits are granted up to so many seconds before their time, so that the way from the store costs nothing of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -81,27 +84,28 @@ class Window:
     def __len__(self) -> int:
         return len(self._latest)
 
-    def free(self, now: float, limit: int) -> int:
-        """How many calls could be granted now."""
-        self._latest = {permit: latest for permit, latest in self._latest.items() if latest + 1.0 > now}
-        return limit - len(self._latest)
+    def place_at(self, now: float, limit: int, *, ahead: int = 0, expected_by: Pace | None = None) -> float:
+        """The moment from which there is a place for a call behind `ahead` others.
 
-    def wait(self, now: float, limit: int, pace: Pace, *, ahead: int = 0) -> float:
-        """Seconds until a call after `ahead` others should be granted. A guess: leases end early as a rule."""
+        With `expected_by` a guess, in which calls that were granted are sent at once; otherwise it is certain.
+        """
+        self._latest = {permit: latest for permit, latest in self._latest.items() if latest + 1.0 > now}
         if limit <= ahead:
-            return 1.0
-        expected = sorted(self._expected(latest, now, pace) for latest in self._latest.values())
-        must_leave = len(expected) + ahead - limit  # 0: the first to leave makes room
-        return max(0.001, expected[must_leave] + 1.0 - now) if 0 <= must_leave < len(expected) else 0.001
+            return now + 1.0
+        moments = list(self._latest.values())
+        if expected_by is not None:
+            moments = [self._expected(latest, now, expected_by) for latest in moments]
+        must_leave = len(moments) + ahead - limit  # 0: the first to leave makes room
+        return sorted(moments)[must_leave] + 1.0 if must_leave >= 0 else now
 
     @staticmethod
     def _expected(latest: float, now: float, pace: Pace) -> float:
-        """When the call will probably have arrived: one that is not sent yet will be sent at once."""
-        return latest if latest <= now + pace.jitter else max(now, latest - pace.lease + pace.jitter)
+        is_leased = latest > now + GRANT_AHEAD + pace.jitter
+        return max(now, latest - pace.lease + pace.jitter) if is_leased else latest
 
-    def grant(self, permit: str, now: float, pace: Pace) -> None:
-        """Take a place."""
-        self._latest[permit] = now + pace.lease
+    def grant(self, permit: str, start: float, pace: Pace) -> None:
+        """Take a place for a call that is not sent before `start`."""
+        self._latest[permit] = start + pace.lease
 
     def lower(self, permit: str, latest: float) -> None:
         """The call has arrived by `latest` at the latest."""
@@ -130,10 +134,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The call may be sent now."""
+    """The call may be sent."""
 
     present: int = 1
     """Replicas that the store knows of."""
+    delay: float = 0.0
+    """Not before so many seconds from now, at most GRANT_AHEAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +186,13 @@ class Permit:
 
     limiter: Limiter
     ask: Ask
-    granted_at: float
-    """A moment before the store granted it."""
+    not_before: float
+    """When the call may be sent."""
+    not_after: float
+    """When the permit is stale."""
 
     async def renew(self) -> None:
-        """Make sure that the permit is fresh, just before the first byte is written.
+        """Wait for the time of the permit and make sure that it is fresh, just before the first byte is written.
 
         A new connection takes a while (TCP, TLS), so that the permit may have become stale: then another is drawn.
         Raises Paused when Airtable has begun to refuse calls meanwhile.
@@ -287,12 +295,15 @@ class Limiter:
             if answer.paused:
                 self._note_pause(ask.names[0], answer.seconds)
             return answer
-        self._record(ask)
-        return Permit(self, ask, before)
+        after = self.clock()
+        self._record(ask, after + answer.delay)
+        # By the store's clock the question came after `before` and its answer was given before `after`.
+        return Permit(self, ask, after + answer.delay, before + answer.delay + self.pace.lease / 2)
 
     async def renew(self, permit: Permit) -> None:
         """See Permit.renew."""
-        while self.clock() > permit.granted_at + self.pace.lease / 2 or self.paused_for(permit.ask.names) > 0:
+        await self._until(permit.not_before)
+        while self.clock() > permit.not_after or self.paused_for(permit.ask.names) > 0:
             self.report_released(permit)
             permit.ask = Ask(new_permit_id(), permit.ask.windows, permit.ask.bulk)
             answer = await self.draw(permit.ask)
@@ -301,7 +312,13 @@ class Limiter:
                     raise Paused(answer.seconds)
                 await asyncio.sleep(answer.seconds)
                 answer = await self.draw(permit.ask)
-            permit.granted_at = answer.granted_at
+            permit.not_before, permit.not_after = answer.not_before, answer.not_after
+            await self._until(permit.not_before)
+
+    async def _until(self, moment: float) -> None:
+        left = moment - self.clock()
+        if left > 0:
+            await asyncio.sleep(left)
 
     def paused_for(self, names: Sequence[str]) -> float:
         """Seconds for which Airtable is known to refuse calls in any of these windows; 0 is none."""
@@ -364,8 +381,9 @@ class Limiter:
                     "alone without exceeding its limits: repeat when the store is back",
                     dependency="redis",
                 )
-            if self._window(name).free(now, share) <= 0:
-                return Wait(self._window(name).wait(now, share, self.pace))
+            if self._window(name).place_at(now, share) > now:
+                expected = self._window(name).place_at(now, share, expected_by=self.pace)
+                return Wait(max(0.005, expected - now))
         self._last_own_grant = now
         return Granted()
 
@@ -385,11 +403,11 @@ class Limiter:
                 extra={"cause": str(error), "replicas": self.pace.replicas},
             )
 
-    def _record(self, ask: Ask) -> None:
+    def _record(self, ask: Ask, start: float) -> None:
         now = self.clock()
-        self._windows = {name: window for name, window in self._windows.items() if window.free(now, 1) < 1}
+        self._windows = {name: window for name, window in self._windows.items() if window.place_at(now, 1) > now}
         for name in ask.names:
-            self._window(name).grant(ask.permit, now, self.pace)
+            self._window(name).grant(ask.permit, start, self.pace)
 
     def _window(self, name: str) -> Window:
         return self._windows.setdefault(name, Window())

@@ -15,9 +15,6 @@ from . import metrics
 from .fair_queue import FairQueue
 from .limiter import Ask, Clock, Limiter, Permit, Wait, new_permit_id
 
-_SLACK = 0.001
-"""Seconds added to every wait: a timer that fires a hair early would cost another question."""
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -133,7 +130,7 @@ class Scheduler:
                     line.next_permit_at = self._clock() + answer.seconds
                     if answer.paused:
                         self._refuse_those_who_cannot_wait(line, answer.seconds)
-                    await asyncio.sleep(answer.seconds + _SLACK)
+                    await asyncio.sleep(answer.seconds)
         finally:
             line.pump = None
             self._lines.pop(name, None)

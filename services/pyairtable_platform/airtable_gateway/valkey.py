@@ -39,7 +39,7 @@ class ValkeyPermits:
         windows = [part for name, limit in ask.windows for part in (name, limit)]
         verdict, seconds, present = await self._run("ask", ask.permit, int(ask.bulk), *windows)
         if verdict == "granted":
-            return Granted(present)
+            return Granted(present, seconds)
         return Wait(seconds, paused=verdict == "paused")
 
     async def beat(self, *, join: bool) -> int:

@@ -7,6 +7,7 @@ every schedule can be repeated from its seed.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import selectors
 from collections.abc import Callable, Coroutine
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pyairtable_platform.airtable_gateway.limiter import (
+    GRANT_AHEAD,
     Answer,
     Ask,
     Granted,
@@ -28,7 +30,7 @@ from pyairtable_platform.airtable_gateway.scheduler import Scheduler
 
 T = TypeVar("T")
 
-_KEEP_PLACE, _BULK_STANDS_BACK = 0.15, 0.5
+_KEEP_PLACE, _BULK_STANDS_BACK, _GAP = 0.15, 0.5, 0.9
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -75,13 +77,16 @@ class SimulatedStore:
     windows: dict[str, Window] = field(default_factory=dict)
     queues: dict[str, dict[str, float]] = field(default_factory=dict)
     promised: dict[str, dict[str, float]] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    crowded: dict[str, float] = field(default_factory=dict)
     pauses: dict[str, float] = field(default_factory=dict)
     replicas: dict[str, float] = field(default_factory=dict)
     born: float | None = None
 
     def forget(self) -> None:
         """What a restart of Valkey does."""
-        self.windows, self.queues, self.promised, self.pauses, self.replicas = {}, {}, {}, {}, {}
+        for memory in (self.windows, self.queues, self.promised, self.last, self.crowded, self.pauses, self.replicas):
+            memory.clear()
         self.born = None
 
     def present(self) -> int:
@@ -102,34 +107,49 @@ class SimulatedStore:
                 return Wait(self.pauses[name] - moment, paused=True)
         if moment < self.born + self.pace.hold:
             return Wait(self.born + self.pace.hold - moment)
-        wait = 0.0
+        start = probably = moment
         for position, (name, limit) in enumerate(ask.windows):
             window = self.windows.setdefault(name, Window())
             limit = self.pace.shared_limit(limit, present)
-            ahead = self._ahead_of(replica, name, ask) if position == 0 else 0
-            if window.free(moment, limit) <= ahead:
-                wait = max(wait, window.wait(moment, limit, self.pace, ahead=ahead))
-        return self._answer(replica, ask, wait, present)
+            ahead, due = 0, 0
+            if position == 0:
+                ahead, due = self._line_up(replica, name, ask)
+                start = max(start, self._after_gap(name, limit, due))
+                probably = max(probably, self._after_gap(name, limit, ahead))
+            start = max(start, window.place_at(moment, limit, ahead=due))
+            probably = max(probably, window.place_at(moment, limit, ahead=ahead, expected_by=self.pace))
+        return self._answer(replica, ask, start, probably, present)
 
-    def _ahead_of(self, replica: str, name: str, ask: Ask) -> int:
+    def _line_up(self, replica: str, name: str, ask: Ask) -> tuple[int, int]:
         queue, promised = self.queues.setdefault(name, {}), self.promised.setdefault(name, {})
         for gone in [other for other, until in promised.items() if until <= self.clock()]:
             queue.pop(gone, None)
             del promised[gone]
         queue.setdefault(replica, self.clock() + (_BULK_STANDS_BACK if ask.bulk else 0.0))
         order = sorted(queue, key=lambda other: (queue[other], other))
-        return order.index(replica)
+        before = order[: order.index(replica)]
+        return len(before), sum(promised.get(other, 0.0) <= self.clock() + _KEEP_PLACE for other in before)
 
-    def _answer(self, replica: str, ask: Ask, wait: float, present: int) -> Answer:
-        name = ask.names[0]
-        if wait > 0:
-            self.promised[name][replica] = self.clock() + wait + _KEEP_PLACE
+    def _after_gap(self, name: str, limit: int, ahead: int) -> float:
+        is_crowded = name in self.crowded and self.clock() < self.crowded[name] + 1.0
+        if not is_crowded or name not in self.last or limit <= 0:
+            return self.clock()
+        return self.last[name] + math.floor(_GAP / limit * 1e6) / 1e6 * (ahead + 1)
+
+    def _answer(self, replica: str, ask: Ask, start: float, probably: float, present: int) -> Answer:
+        name, moment = ask.names[0], self.clock()
+        if start > moment:
+            self.crowded[name] = moment
+        if start > moment + GRANT_AHEAD:
+            wait = max(0.005, probably - GRANT_AHEAD / 2 - moment)
+            self.promised[name][replica] = moment + wait + _KEEP_PLACE
             return Wait(wait)
         self.queues[name].pop(replica, None)
         self.promised[name].pop(replica, None)
+        self.last[name] = start
         for each in ask.names:
-            self.windows[each].grant(ask.permit, self.clock(), self.pace)
-        return Granted(present)
+            self.windows[each].grant(ask.permit, start, self.pace)
+        return Granted(present, start - moment)
 
 
 @dataclass
@@ -232,3 +252,10 @@ def peak(arrivals: list[float], window: float = 1.0) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def rate(arrivals: list[float]) -> float:
+    """Arrivals a second once the first burst is over."""
+    times = sorted(arrivals)[10:]
+    rounds = (len(times) - 1) // 5
+    return rounds * 5 / (times[-1] - times[-1 - rounds * 5])
