@@ -179,9 +179,7 @@ class Values:
         return lambda record: gather(record) or None
 
     def _rollup(self, table: Table, field: Field) -> Reader:
-        compiled = compile_formula(
-            parse(str(field.formula)), lambda name: name if name == ROLLUP_VALUES else None
-        )
+        compiled = compile_formula(parse(str(field.formula)), lambda name: name if name == ROLLUP_VALUES else None)
         readers: dict[Hashable, Reader] = {ROLLUP_VALUES: self._gather(table, field)}
         return lambda record: compiled(RowView(record, readers), self._now())
 
