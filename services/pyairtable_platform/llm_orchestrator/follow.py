@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pyairtable_platform.common.errors import Unavailable
 
 from .entities import RunEvent
-from .store.runs import RunStore
+from .store.runs import EVENTS_AT_ONCE, RunStore
 from .wakeups import Wakeups
 
 POLL_SECONDS = 1.0
@@ -37,9 +37,9 @@ class LogReader:
                     after = event.id
                     if event.kind.is_end:
                         return
-                if not events:
-                    if ended:
-                        return
+                if ended and not events:
+                    return
+                if len(events) < EVENTS_AT_ONCE:
                     await _wait(woken)
 
     async def _look(self, workspace: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:

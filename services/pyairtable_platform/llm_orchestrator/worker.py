@@ -124,12 +124,17 @@ class Worker:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _attempt(self, lease: Lease) -> None:
+        with self._wakeups.waiting_for(cancel_key(lease.run_id)) as asked:  # before the first look: none is missed
+            await self._attempt_unless(asked, lease)
+
+    async def _attempt_unless(self, asked: asyncio.Event, lease: Lease) -> None:
+        """Load the turn and run it to its end, unless somebody asks for it to be stopped."""
         claimed = await self._leases.load(lease, history_tokens=self._history_tokens)
         journal = self._journal_of(lease)
         if claimed.cancel_requested:
             return await self._cancel(journal)
         work = asyncio.create_task(self._turn(claimed.turn, journal, claimed.seconds_left))
-        guard = asyncio.create_task(self._guard(lease))
+        guard = asyncio.create_task(self._guard(lease, asked))
         try:
             await asyncio.wait({work, guard}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -160,24 +165,23 @@ class Worker:
         await journal.cancel()
         telemetry.RUNS.labels(RunState.CANCELLED).inc()
 
-    async def _guard(self, lease: Lease) -> None:
+    async def _guard(self, lease: Lease, asked: asyncio.Event) -> None:
         """Keep the lease; return when somebody wants the run stopped. Raises LeaseLost or LogUnavailable."""
         kept_at = time.monotonic()
-        with self._wakeups.waiting_for(cancel_key(lease.run_id)) as asked:
-            while True:
-                asked.clear()
-                try:
-                    if await self._leases.renew(lease):
-                        return
-                    kept_at = time.monotonic()
-                except LogUnavailable:
-                    if time.monotonic() - kept_at > self._leases.seconds:
-                        raise  # by now another worker may have it
-                try:
-                    async with asyncio.timeout(self._leases.seconds / 3):
-                        await asked.wait()
-                except TimeoutError:
-                    continue
+        while True:
+            try:
+                async with asyncio.timeout(self._leases.seconds / 3):
+                    await asked.wait()
+            except TimeoutError:
+                pass  # time to renew
+            asked.clear()
+            try:
+                if await self._leases.renew(lease):
+                    return
+                kept_at = time.monotonic()
+            except LogUnavailable:
+                if time.monotonic() - kept_at > self._leases.seconds:
+                    raise  # by now another worker may have it
 
     async def _release(self, lease: Lease) -> None:
         try:

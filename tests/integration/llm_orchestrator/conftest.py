@@ -1,4 +1,4 @@
-"""Chat with everything real but Airtable and Google: PostgreSQL, gRPC, the workspace registry, the Gemini emulator.
+"""Chat with everything real but Airtable and Google: PostgreSQL, gRPC, REST, the Gemini emulator.
 
 The tool server is a small one of ours (`FakeTools`), so that a test sees every call and its idempotency key.
 """
@@ -12,7 +12,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,29 +27,10 @@ from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.testing import started
 from pyairtable_platform.common.values import dict_to_struct, struct_to_dict
 from pyairtable_platform.llm_orchestrator.main import Settings, build
-from pyairtable_platform.workspaces.main import Settings as WorkspaceSettings
-from pyairtable_platform.workspaces.main import build as build_workspaces
 from pyairtable_protos.chat.v1 import chat_service_pb2 as rpc
 from pyairtable_protos.chat.v1 import chat_service_pb2_grpc, run_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
-
-_WORKSPACES = """
-apiVersion: pyairtable.dev/v1alpha1
-kind: Workspace
-metadata: {name: acme}
-spec:
-  displayName: Acme
-  airtable:
-    bases: [{name: crm, baseId: appEmulatorCrm001, access: ReadWrite, default: true}]
----
-apiVersion: pyairtable.dev/v1alpha1
-kind: Workspace
-metadata: {name: other}
-spec:
-  displayName: Other
-  airtable:
-    bases: [{name: crm, baseId: appEmulatorOth001, access: ReadWrite, default: true}]
-"""
+from pyairtable_protos.workspaces.v1 import workspace_pb2, workspace_service_pb2, workspace_service_pb2_grpc
 
 StartChats = Callable[..., Any]
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -173,31 +153,44 @@ def gemini(gemini_server: GeminiEmulator) -> GeminiEmulator:
     return gemini_server
 
 
+class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
+    """Two workspaces that never change."""
+
+    async def WatchWorkspaces(self, request: Any, call: Any) -> AsyncIterator[Any]:
+        workspaces = [_workspace("acme", "appEmulatorCrm001"), _workspace("other", "appEmulatorOth001")]
+        snapshot = workspace_service_pb2.WorkspaceSnapshot(workspaces=workspaces)
+        yield workspace_service_pb2.WatchWorkspacesResponse(snapshot=snapshot)
+        await asyncio.Event().wait()
+
+    def ListWorkspaces(self, request: Any, call: Any) -> Any:
+        raise AssertionError("chat only watches")
+
+    def GetWorkspace(self, request: Any, call: Any) -> Any:
+        raise AssertionError("chat only watches")
+
+
+def _workspace(name: str, base_id: str) -> workspace_pb2.Workspace:
+    base = workspace_pb2.BaseBinding(
+        name="crm", base_id=base_id, access=workspace_pb2.BASE_ACCESS_READ_WRITE, is_default=True
+    )
+    return workspace_pb2.Workspace(name=name, bases=[base])
+
+
 @pytest.fixture
 async def tools() -> AsyncIterator[FakeTools]:
+    """The tool server; the registry of workspaces answers on the same port."""
     fake = FakeTools()
     server = grpc.aio.server()
     tool_service_pb2_grpc.add_ToolServiceServicer_to_server(fake, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server(Registry(), server)
+    fake.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
-    fake.target = f"127.0.0.1:{port}"
     yield fake
     await server.stop(None)
 
 
 @pytest.fixture
-async def workspaces_target(tmp_path: Path) -> AsyncIterator[str]:
-    path = tmp_path / "workspaces.yaml"
-    path.write_text(_WORKSPACES)
-    settings = WorkspaceSettings(http_port=0, grpc_port=0, workspaces_path=path, shutdown_delay_seconds=0)
-    async with started(build_workspaces, settings) as server:
-        yield server.addresses.grpc_target
-
-
-@pytest.fixture
-def chat_settings(
-    database_url: str, gemini: GeminiEmulator, tools: FakeTools, workspaces_target: str
-) -> dict[str, Any]:
+def chat_settings(database_url: str, gemini: GeminiEmulator, tools: FakeTools) -> dict[str, Any]:
     """Settings that lead to the databases and servers of this test."""
     return {
         "http_port": 0,
@@ -206,7 +199,7 @@ def chat_settings(
         "gemini_api_key": gemini.key,
         "gemini_api_url": gemini.url,
         "mcp_server_target": tools.target,
-        "workspaces_target": workspaces_target,
+        "workspaces_target": tools.target,
         "use_http_mcp": False,
         "lease_seconds": 2,
         "shutdown_delay_seconds": 0,
@@ -241,7 +234,7 @@ def spawn_chats(chat_settings: dict[str, Any]) -> StartChats:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
         try:
             async with ServiceChannel(f"127.0.0.1:{rpc_port}") as channel:
-                await until(lambda: _is_ready(http), seconds=60)
+                await _until_ready(http)
                 yield Chats(f"http://127.0.0.1:{http}", channel, process)
         finally:
             if process.returncode is None:
@@ -251,22 +244,26 @@ def spawn_chats(chat_settings: dict[str, Any]) -> StartChats:
     return spawn
 
 
-async def _is_ready(port: int) -> bool:
-    async with httpx2.AsyncClient() as http:
-        try:
-            return (await http.get(f"http://127.0.0.1:{port}/ready")).status_code == 200
-        except httpx2.TransportError:
-            return False
+async def _until_ready(port: int) -> None:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+
+        async def ready() -> bool:
+            try:
+                return (await http.get("/ready")).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        await until(ready, seconds=120, pause=0.3)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30, pause: float = 0.02) -> None:
     """Wait for a condition (plain or async) to hold."""
     async with asyncio.timeout(seconds):
         while True:
             holds = condition()
             if holds if not isinstance(holds, Awaitable) else await holds:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
 
 
 @pytest.fixture(name="until")

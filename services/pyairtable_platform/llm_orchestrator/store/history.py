@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,24 +17,42 @@ from pyairtable_platform.llm_orchestrator.tool_round import tool_content
 
 from .tables import messages, run_steps, runs, tool_calls
 
+Calls = dict[tuple[str, int], list[Any]]
+
 _TURNS = 50  # no more are read, whatever their size
 
 
-async def load_history(connection: AsyncConnection, run: Any, max_tokens: int) -> list[Content]:
-    """What was said in the session before a run, trimmed to whole turns."""
+@dataclass(frozen=True)
+class Before:
+    """What a turn begins with: the conversation before it, and its own steps as far as they go."""
+
+    history: list[Content]
+    steps: list[Step]
+    started_calls: frozenset[str]
+
+
+async def load(connection: AsyncConnection, run: Any, max_tokens: int) -> Before:
+    """Read a turn's conversation, trimmed to whole turns, and its own steps."""
     session = sa.and_(runs.c.workspace == run.workspace, runs.c.session_id == run.session_id)
     query = sa.select(runs).where(session, runs.c.position < run.position)
     rows = (await connection.execute(query.order_by(runs.c.position.desc()).limit(_TURNS))).all()
-    steps = await load_steps(connection, [row.id for row in rows])
+    calls = await _calls(connection, [run.id, *(row.id for row in rows)])
+    steps = await _steps(connection, [run.id, *(row.id for row in rows)], calls)
     turns = [turn_contents(row, steps[row.id]) for row in reversed(rows)]
     if len(rows) < _TURNS:
         turns = [*await _seeds(connection, run), *turns]
-    return trimmed(turns, max_tokens)
+    started = (
+        call.call_id
+        for (run_id, _), of_step in calls.items()
+        if run_id == run.id
+        for call in of_step
+        if call.started_at
+    )
+    return Before(trimmed(turns, max_tokens), steps[run.id], frozenset(started))
 
 
-async def load_steps(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[Step]]:
+async def _steps(connection: AsyncConnection, run_ids: Sequence[str], calls: Calls) -> dict[str, list[Step]]:
     """The answers of the model in these runs, in order, with what became of their calls."""
-    calls = await _calls(connection, run_ids)
     query = sa.select(run_steps).where(run_steps.c.run_id.in_(run_ids)).order_by(run_steps.c.number)
     steps: dict[str, list[Step]] = defaultdict(list)
     for row in await connection.execute(query):
@@ -70,9 +89,10 @@ async def _seeds(connection: AsyncConnection, run: Any) -> list[list[Content]]:
     return turns
 
 
-async def _calls(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[tuple[str, int], list[Any]]:
+async def _calls(connection: AsyncConnection, run_ids: Sequence[str]) -> Calls:
+    """Rows of tool calls by run and step."""
     query = sa.select(tool_calls).where(tool_calls.c.run_id.in_(run_ids)).order_by(tool_calls.c.position)
-    found: dict[tuple[str, int], list[Any]] = defaultdict(list)
+    found: Calls = defaultdict(list)
     for row in await connection.execute(query):
         found[row.run_id, row.step].append(row)
     return found

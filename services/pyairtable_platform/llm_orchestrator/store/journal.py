@@ -27,12 +27,18 @@ from pyairtable_platform.llm_orchestrator.ports import (
 )
 
 from .away import away_is_unavailable
-from .rows import append_events, cost_columns, cost_of, storable, tools_used
+from .rows import cost_columns, cost_of, new_events, storable, together, tools_used
 from .tables import messages, run_steps, runs, sessions, tool_calls
 
 WRITE_SECONDS = 10.0
-_UNKNOWN = OutcomeUnknown("the turn ended before this call did; if it writes, it may have done so")
-_NOT_MADE = Cancelled("the turn ended before this call was made")
+
+
+def _never_known(error: PyAirtableError) -> ToolOutcome:
+    return ToolOutcome({"error": {"reason": str(error.reason), "message": error.message}}, error=error.message)
+
+
+_UNKNOWN = _never_known(OutcomeUnknown("the turn ended before this call did; if it writes, it may have done so"))
+_NOT_MADE = _never_known(Cancelled("the turn ended before this call was made"))
 
 Events = Sequence[tuple[EventKind, dict[str, Any]]]
 
@@ -47,135 +53,110 @@ class RunJournal:
     async def add_text(self, text: str) -> None:
         """Append a piece of the answer."""
         text = storable(text)
-        async with self._writing([(EventKind.TEXT, {"text": text})], response=runs.c.response + text):
-            pass
+        async with self._writing(1, response=runs.c.response + text) as (connection, row):
+            await _add(connection, row, [(EventKind.TEXT, {"text": text})])
 
     async def rewind(self, text: str) -> None:
         """Take back pieces of the answer."""
         text = storable(text)
-        async with self._writing([(EventKind.REWOUND, {"response": text})], response=text):
-            pass
+        async with self._writing(1, response=text) as (connection, row):
+            await _add(connection, row, [(EventKind.REWOUND, {"response": text})])
 
     async def add_step(self, step: Step, *, thoughts: str, cost: Cost) -> None:
         """Keep an answer of the model and plan its calls."""
-        count = sa.select(sa.func.count()).where(run_steps.c.run_id == self._lease.run_id).scalar_subquery()
         columns = {
             "settled_response": runs.c.response,
             "thoughts": joined(runs.c.thoughts, storable(thoughts)),
+            "steps": runs.c.steps + 1,
             **cost_columns(cost),
         }
-        async with self._writing([], **columns) as (connection, row):
-            number = (await connection.execute(sa.select(count + 1))).scalar_one()
-            await connection.execute(sa.insert(run_steps).values(run_id=row.id, number=number, content=step.content))
+        async with self._writing(1, **columns) as (connection, row):
+            content = {"run_id": row.id, "number": row.steps, "content": step.content}
+            changes = [sa.insert(run_steps).values(content)]
             if step.calls:
-                planned = [_planned(row.id, number, call) for call in step.calls]
-                await connection.execute(sa.insert(tool_calls).values(planned))
-            await self._append(connection, [(EventKind.COST, cost_payload(row.model, cost))])
+                changes.append(sa.insert(tool_calls).values([_planned(row, call) for call in step.calls]))
+            await _add(connection, row, [(EventKind.COST, cost_payload(row.model, cost))], *changes)
 
     async def tools_started(self, calls: Sequence[PlannedCall]) -> None:
         """Say that calls begin."""
-        events = [(EventKind.TOOL_STARTED, _started(call)) for call in calls]
-        async with self._writing(events) as (connection, row):
-            await connection.execute(
-                sa.update(tool_calls)
-                .where(tool_calls.c.run_id == row.id, tool_calls.c.call_id.in_([call.id for call in calls]))
-                .values(started_at=sa.func.clock_timestamp())
-            )
+        async with self._writing(len(calls)) as (connection, row):
+            these = sa.and_(tool_calls.c.run_id == row.id, tool_calls.c.call_id.in_([call.id for call in calls]))
+            begun = sa.update(tool_calls).where(these).values(started_at=sa.func.clock_timestamp())
+            await _add(connection, row, [(EventKind.TOOL_STARTED, _started(call)) for call in calls], begun)
 
     async def tool_ended(self, call: PlannedCall, outcome: ToolOutcome) -> None:
         """Keep what became of a call."""
-        event = (EventKind.TOOL_ENDED, _ended(call.id, call.tool, outcome))
-        async with self._writing([event]) as (connection, row):
-            await connection.execute(
-                sa.update(tool_calls)
-                .where(tool_calls.c.run_id == row.id, tool_calls.c.call_id == call.id)
-                .values(
-                    ended_at=sa.func.clock_timestamp(),
-                    error=storable(outcome.error),
-                    summary=storable(outcome.summary),
-                    duration_ms=outcome.duration_ms,
-                    response=dict(outcome.response),
-                )
-            )
+        async with self._writing(1) as (connection, row):
+            event = (EventKind.TOOL_ENDED, _ended(call.id, call.tool, outcome))
+            await _add(connection, row, [event], _outcome(row.id, call.id, outcome))
 
     async def complete(self, cost: Cost) -> None:
         """End the run with the answer that stands in the log."""
-        async with self._ending(RunState.COMPLETED, **cost_columns(cost)) as (connection, row):
-            used = await tools_used(connection, row.id)
+        async with self._writing(1, **_ended_as(RunState.COMPLETED), **cost_columns(cost)) as (connection, row):
             done = {
                 "response": row.response,
-                "tools_used": used,
+                "tools_used": row.tools_used,
                 "cost_info": cost_payload(row.model, cost),
                 "thinking_process": row.thoughts,
             }
-            await self._append(connection, [(EventKind.DONE, done)])
-            await _add_answer(connection, row, used)
+            await _add(connection, row, [(EventKind.DONE, done)], *_answer(row))
 
     async def fail(self, error: PyAirtableError, cost: Cost | None = None) -> None:
         """End the run without an answer. Without `cost` the cost so far stands."""
         failure = {"reason": str(error.reason), "message": error.message, "metadata": dict(error.metadata)}
         columns = cost_columns(cost) if cost else {}
-        async with self._ending(RunState.FAILED, failure=failure, **columns) as (connection, row):
+        async with self._writing(0, **_ended_as(RunState.FAILED), failure=failure, **columns) as (connection, row):
             told = {"reason": failure["reason"], "message": failure["message"]}
             cost_event = (EventKind.COST, cost_payload(row.model, cost_of(row)))
-            await self._append(connection, [cost_event, (EventKind.FAILED, told)])
+            await self._end_early(connection, row, [cost_event, (EventKind.FAILED, told)])
 
     async def cancel(self) -> None:
         """End the run because somebody stopped it."""
-        async with self._ending(RunState.CANCELLED) as (connection, row):
-            await self._append(connection, [(EventKind.CANCELLED, {"response": row.response})])
-            if row.response:
-                await _add_answer(connection, row, await tools_used(connection, row.id))
+        async with self._writing(0, **_ended_as(RunState.CANCELLED)) as (connection, row):
+            answer = _answer(row) if row.response else []
+            await self._end_early(connection, row, [(EventKind.CANCELLED, {"response": row.response})], *answer)
 
-    @asynccontextmanager
-    async def _ending(self, state: RunState, **columns: Any) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+    async def _end_early(
+        self, connection: AsyncConnection, row: Any, events: Events, *changes: sa.Insert | sa.Update
+    ) -> None:
         """Write the end; calls that are still open get an outcome, so that the conversation stays well-formed."""
-        async with self._writing([], state=state, ended_at=sa.func.clock_timestamp(), **columns) as (connection, row):
-            unfinished = sa.and_(tool_calls.c.run_id == row.id, tool_calls.c.ended_at.is_(None))
-            query = sa.select(tool_calls).where(unfinished).order_by(tool_calls.c.position)
-            for call in (await connection.execute(query)).all():
-                await self._close_call(connection, call)
-            yield connection, row
-
-    async def _close_call(self, connection: AsyncConnection, call: Any) -> None:
-        begun = call.started_at is not None
-        error = _UNKNOWN if begun else _NOT_MADE
-        this = sa.and_(tool_calls.c.run_id == call.run_id, tool_calls.c.call_id == call.call_id)
-        told = {"error": {"reason": error.reason, "message": error.message}}
-        values = {"ended_at": sa.func.clock_timestamp(), "error": error.message, "response": told}
-        await connection.execute(sa.update(tool_calls).where(this).values(**values))
-        if begun:
-            outcome = ToolOutcome(told, error=error.message)
-            await self._append(connection, [(EventKind.TOOL_ENDED, _ended(call.call_id, call.tool, outcome))])
+        unfinished = sa.and_(tool_calls.c.run_id == row.id, tool_calls.c.ended_at.is_(None))
+        still_open = await connection.execute(sa.select(tool_calls).where(unfinished).order_by(tool_calls.c.position))
+        closing: list[tuple[EventKind, dict[str, Any]]] = []
+        outcomes: list[sa.Update] = []
+        for call in still_open:
+            outcome = _UNKNOWN if call.started_at is not None else _NOT_MADE
+            outcomes.append(_outcome(row.id, call.call_id, outcome))
+            if outcome is _UNKNOWN:
+                closing.append((EventKind.TOOL_ENDED, _ended(call.call_id, call.tool, outcome)))
+        every = [*closing, *events]
+        counted = sa.update(runs).where(runs.c.id == row.id).values(last_event=runs.c.last_event + len(every))
+        row = (await connection.execute(counted.returning(runs))).one()
+        await _add(connection, row, every, *outcomes, *changes)
 
     @asynccontextmanager
-    async def _writing(self, events: Events, **columns: Any) -> AsyncIterator[tuple[AsyncConnection, Any]]:
-        """A transaction behind the fence: gives the connection and the run's row."""
+    async def _writing(self, events: int, **columns: Any) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+        """A transaction behind the fence, with room for `events`: gives the connection and the run's row."""
         mine = sa.and_(
             runs.c.id == self._lease.run_id,
             runs.c.lease_token == self._lease.token,
             runs.c.state == RunState.RUNNING,
         )
-        update = sa.update(runs).where(mine).values(last_event=runs.c.last_event + len(events), **columns)
+        update = sa.update(runs).where(mine).values(last_event=runs.c.last_event + events, **columns)
         try:
             with away_is_unavailable():
                 async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
-                    row = (await connection.execute(update.returning(runs))).one_or_none()
+                    row = (await connection.execute(update.returning(runs, tools_used()))).one_or_none()
                     if row is None:
                         raise LeaseLost(self._lease.run_id)
-                    await append_events(connection, row.id, row.last_event, events)
                     yield connection, row
         except (Unavailable, TimeoutError) as error:
             raise LogUnavailable(str(error)) from error
 
-    async def _append(self, connection: AsyncConnection, events: Events) -> None:
-        """More events in a transaction that holds the run already."""
-        if not events:
-            return
-        update = sa.update(runs).where(runs.c.id == self._lease.run_id)
-        raised = update.values(last_event=runs.c.last_event + len(events)).returning(runs.c.last_event)
-        last = (await connection.execute(raised)).scalar_one()
-        await append_events(connection, self._lease.run_id, last, events)
+
+async def _add(connection: AsyncConnection, row: Any, events: Events, *changes: sa.Insert | sa.Update) -> None:
+    """The events for which the run's row has made room, and what goes with them."""
+    await together(connection, [new_events(row.id, row.last_event, events), *changes], wake=row.id)
 
 
 def cost_payload(model: str, cost: Cost) -> dict[str, Any]:
@@ -200,28 +181,46 @@ def joined(column: sa.Column[str], text: str) -> Any:
     return sa.case((column == "", text), else_=column + "\n\n" + text)
 
 
-async def _add_answer(connection: AsyncConnection, row: Any, used: Sequence[str]) -> None:
+def _ended_as(state: RunState) -> dict[str, Any]:
+    return {"state": state, "ended_at": sa.func.clock_timestamp()}
+
+
+def _answer(row: Any) -> list[sa.Insert | sa.Update]:
+    """The answer as a message of the session."""
     now = sa.func.clock_timestamp()
-    await connection.execute(
-        sa.insert(messages).values(
-            workspace=row.workspace,
-            session_id=row.session_id,
-            role="assistant",
-            content=row.response,
-            run_id=row.id,
-            tools_used=list(used),
-            created_at=now,
-        )
+    message = sa.insert(messages).values(
+        workspace=row.workspace,
+        session_id=row.session_id,
+        role="assistant",
+        content=row.response,
+        run_id=row.id,
+        tools_used=row.tools_used,
+        created_at=now,
     )
     session = sa.and_(sessions.c.workspace == row.workspace, sessions.c.id == row.session_id)
-    await connection.execute(sa.update(sessions).where(session).values(updated_at=now))
+    return [message, sa.update(sessions).where(session).values(updated_at=now)]
 
 
-def _planned(run_id: str, step: int, call: PlannedCall) -> dict[str, Any]:
+def _outcome(run_id: str, call_id: str, outcome: ToolOutcome) -> sa.Update:
+    this = sa.and_(tool_calls.c.run_id == run_id, tool_calls.c.call_id == call_id)
+    return (
+        sa.update(tool_calls)
+        .where(this)
+        .values(
+            ended_at=sa.func.clock_timestamp(),
+            error=storable(outcome.error),
+            summary=storable(outcome.summary),
+            duration_ms=outcome.duration_ms,
+            response=dict(outcome.response),
+        )
+    )
+
+
+def _planned(row: Any, call: PlannedCall) -> dict[str, Any]:
     return {
-        "run_id": run_id,
+        "run_id": row.id,
         "call_id": call.id,
-        "step": step,
+        "step": row.steps,
         "tool": storable(call.tool),
         "arguments": dict(call.call.arguments),
         "model_id": storable(call.call.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.llm_orchestrator.entities import Lease, RunState
 from pyairtable_platform.llm_orchestrator.ports import LeaseLost, LogUnavailable, Turn
 
+from . import history
 from .away import away_is_unavailable
-from .history import load_history, load_steps
 from .rows import cost_of
-from .tables import runs, tool_calls
+from .tables import runs
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ class LeaseStore:
 
 
 async def _turn(connection: AsyncConnection, row: Any, history_tokens: int) -> Turn:
-    started = sa.select(tool_calls.c.call_id).where(tool_calls.c.run_id == row.id, tool_calls.c.started_at.is_not(None))
-    steps = (await load_steps(connection, [row.id]))[row.id]
-    started_calls: Sequence[str] = (await connection.execute(started)).scalars().all()
+    before = await history.load(connection, row, history_tokens)
     return Turn(
         workspace=row.workspace,
         base_id=row.base_id,
@@ -106,9 +104,9 @@ async def _turn(connection: AsyncConnection, row: Any, history_tokens: int) -> T
         model=row.model,
         thinking_budget=row.thinking_budget,
         message=row.message,
-        history=await load_history(connection, row, history_tokens),
-        steps=steps,
-        started_calls=frozenset(started_calls),
+        history=before.history,
+        steps=before.steps,
+        started_calls=before.started_calls,
         text=row.response,
         settled_text=row.settled_response,
         cost=cost_of(row),

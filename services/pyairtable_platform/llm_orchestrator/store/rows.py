@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Run, RunFailure, RunState
@@ -41,8 +42,8 @@ def cost_columns(cost: Cost) -> dict[str, Any]:
     }
 
 
-def run_of(row: Any, tools_used: Sequence[str]) -> Run:
-    """A runs row as callers see it."""
+def run_of(row: Any) -> Run:
+    """A runs row, with its tools, as callers see it."""
     return Run(
         id=row.id,
         session_id=row.session_id,
@@ -52,7 +53,7 @@ def run_of(row: Any, tools_used: Sequence[str]) -> Run:
         message=row.message,
         response=row.response,
         thoughts=row.thoughts,
-        tools_used=tools_used,
+        tools_used=row.tools_used,
         cost=cost_of(row),
         failure=RunFailure(**row.failure) if row.failure else None,
         created_at=row.created_at,
@@ -60,40 +61,45 @@ def run_of(row: Any, tools_used: Sequence[str]) -> Run:
     )
 
 
-async def tools_used(connection: AsyncConnection, run_id: str) -> list[str]:
-    """Names of the tools that a run has called, in order of first use."""
-    first_use = sa.func.min(tool_calls.c.position)
-    query = (
-        sa.select(tool_calls.c.tool)
-        .where(tool_calls.c.run_id == run_id, tool_calls.c.started_at.is_not(None))
+def tools_used() -> sa.ColumnElement[list[str]]:
+    """A column for statements on `runs`: names of the tools that were called, in order of first use."""
+    called = (
+        sa.select(tool_calls.c.tool, sa.func.min(tool_calls.c.position).label("first"))
+        .where(tool_calls.c.run_id == runs.c.id, tool_calls.c.started_at.is_not(None))
         .group_by(tool_calls.c.tool)
-        .order_by(first_use)
+        .correlate(runs)
+        .subquery()
     )
-    return [row.tool for row in await connection.execute(query)]
+    names = sa.func.array_agg(aggregate_order_by(called.c.tool, called.c.first))
+    return sa.select(sa.func.coalesce(names, sa.cast([], ARRAY(sa.Text)))).scalar_subquery().label("tools_used")
 
 
-async def append_events(
-    connection: AsyncConnection, run_id: str, last_id: int, events: Sequence[tuple[EventKind, dict[str, Any]]]
-) -> None:
-    """Write events that end with the id `last_id`, and tell readers. The caller holds the run's row."""
+def new_events(run_id: str, last_id: int, events: Sequence[tuple[EventKind, dict[str, Any]]]) -> sa.Insert:
+    """Events that end with the id `last_id`. The caller holds the run's row."""
     first = last_id - len(events) + 1
-    rows = [
-        {"run_id": run_id, "id": first + index, "time": sa.func.clock_timestamp(), "kind": kind, "payload": payload}
-        for index, (kind, payload) in enumerate(events)
-    ]
-    if rows:
-        await connection.execute(sa.insert(run_events).values(rows))
-    await notify(connection, run_id)
+    now = sa.func.clock_timestamp()
+    return sa.insert(run_events).values(
+        [
+            {"run_id": run_id, "id": first + index, "time": now, "kind": kind, "payload": payload}
+            for index, (kind, payload) in enumerate(events)
+        ]
+    )
 
 
-async def notify(connection: AsyncConnection, key: str) -> None:
-    """Wake whoever waits for `key`, in every process, when the transaction commits."""
-    await connection.execute(sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, key)))
+async def together(connection: AsyncConnection, changes: Sequence[sa.Insert | sa.Update], *, wake: str) -> None:
+    """Make changes that do not build on each other in one round trip, and wake who waits for `wake` at the commit."""
+    call = sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, wake))
+    await connection.execute(call.add_cte(*(change.cte(f"change_{i}") for i, change in enumerate(changes))))
 
 
 def cancel_key(run_id: str) -> str:
     """What the worker of a run waits for besides its work."""
     return f"cancel:{run_id}"
+
+
+async def notify(connection: AsyncConnection, key: str) -> None:
+    """Wake who waits for `key`, in every process, at the commit."""
+    await connection.execute(sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, key)))
 
 
 def of_run(run_id: str, workspace: str) -> sa.ColumnElement[bool]:

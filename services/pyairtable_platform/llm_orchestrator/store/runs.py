@@ -13,10 +13,10 @@ from pyairtable_platform.common.errors import Conflict, FailedPrecondition, NotF
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState
 
 from .away import away_is_unavailable
-from .rows import append_events, cancel_key, notify, of_run, run_of, tools_used
+from .rows import cancel_key, new_events, notify, of_run, run_of, together, tools_used
 from .tables import messages, run_events, runs, sessions
 
-_EVENTS_AT_ONCE = 500
+EVENTS_AT_ONCE = 500
 _ATTEMPTS = 5
 
 
@@ -49,10 +49,11 @@ class RunStore:
         key = run_key(run_id)
         with away_is_unavailable():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(sa.select(runs).where(of_run(key, workspace)))).one_or_none()
-                if row is None:
-                    raise unknown_run(run_id)
-                return run_of(row, await tools_used(connection, key))
+                query = sa.select(runs, tools_used()).where(of_run(key, workspace))
+                row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise unknown_run(run_id)
+        return run_of(row)
 
     async def events_after(self, workspace: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
@@ -66,7 +67,7 @@ class RunStore:
             .select_from(runs.outerjoin(run_events, later))
             .where(of_run(key, workspace))
             .order_by(run_events.c.id)
-            .limit(_EVENTS_AT_ONCE)
+            .limit(EVENTS_AT_ONCE)
         )
         with away_is_unavailable():
             async with self._engine.connect() as connection:
@@ -96,9 +97,11 @@ class RunStore:
                 if row is None:
                     await transaction.rollback()
                     return None
-                await _add_messages(connection, new, row.id)
+                await _add_seeds(connection, new)
                 started = {"session_id": new.session_id, "model": new.model}
-                await append_events(connection, row.id, 1, [(EventKind.STARTED, started)])
+                first_event = new_events(row.id, 1, [(EventKind.STARTED, started)])
+                message = _message(new, "user", new.message, row.id)
+                await together(connection, [message, first_event], wake=row.id)
         return Lease(row.id, row.lease_token, new.workspace, new.request_id, owner)
 
     async def _first_with_key(self, new: NewRun) -> str | None:
@@ -179,23 +182,27 @@ async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, leas
     return (await connection.execute(made.on_conflict_do_nothing().returning(runs))).one_or_none()
 
 
-async def _add_messages(connection: AsyncConnection, new: NewRun, run_id: str) -> None:
-    """The user's message; before it the conversation that the caller brought, if the session has none yet."""
+async def _add_seeds(connection: AsyncConnection, new: NewRun) -> None:
+    """The conversation that the caller brought along, if the session has none yet."""
+    if not new.seeds:
+        return
     of_session = sa.and_(messages.c.workspace == new.workspace, messages.c.session_id == new.session_id)
-    known = (await connection.execute(sa.select(sa.exists().where(of_session)))).scalar_one()
-    seeds = [(role, text, None) for role, text in new.seeds] if not known else []
-    for role, text, of in [*seeds, ("user", new.message, run_id)]:  # one by one: positions follow the order
-        await connection.execute(
-            sa.insert(messages).values(
-                workspace=new.workspace,
-                session_id=new.session_id,
-                role=role,
-                content=text,
-                run_id=of,
-                tools_used=[],
-                created_at=sa.func.clock_timestamp(),
-            )
-        )
+    if (await connection.execute(sa.select(sa.exists().where(of_session)))).scalar_one():
+        return
+    for role, text in new.seeds:  # one by one: positions follow the order
+        await connection.execute(_message(new, role, text, None))
+
+
+def _message(new: NewRun, role: str, text: str, run_id: str | None) -> sa.Insert:
+    return sa.insert(messages).values(
+        workspace=new.workspace,
+        session_id=new.session_id,
+        role=role,
+        content=text,
+        run_id=run_id,
+        tools_used=[],
+        created_at=sa.func.clock_timestamp(),
+    )
 
 
 def title_of(new: NewRun) -> str:

@@ -66,6 +66,7 @@ runs = sa.Table(
     sa.Column("deadline_at", _TIME, nullable=False),
     sa.Column("ended_at", _TIME),
     sa.Column("cancel_requested_at", _TIME),
+    sa.Column("steps", sa.Integer, nullable=False, server_default="0"),
     sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
     sa.Column("lease_owner", sa.Text, nullable=False, server_default=""),
     sa.Column("lease_token", sa.BigInteger, nullable=False, server_default="0"),
