@@ -57,7 +57,7 @@ say "Installing the $(grep -c '^[^ #]' requirements.txt) locked packages"
 export VIRTUAL_ENV=$PWD/.venv
 .venv/bin/uv pip sync --require-hashes requirements.txt
 say "Installing the four distributions of this repository"
-.venv/bin/uv pip install --quiet --no-deps -e protos -e services -e operator -e devkit
+.venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e protos -e services -e operator -e devkit
 
 fingerprint >"$stamp"
 say "Ready after $((SECONDS - started)) s"

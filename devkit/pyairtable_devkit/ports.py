@@ -3,7 +3,7 @@
 import random
 import socket
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 LOOPBACK = "127.0.0.1"
 # Below the range from which systems take ports for outgoing connections (Linux: 32768 and up), so that nobody
@@ -47,7 +47,8 @@ def holder(port: int) -> str:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS shows them to root only
         connections = []
-    pids = {c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr.port == port and c.pid}
+    listening = [one for one in connections if one.status == psutil.CONN_LISTEN and one.laddr and one.pid]
+    pids = {one.pid for one in listening if one.laddr[1] == port}
     for pid in sorted(pids):
         try:
             return f"{psutil.Process(pid).name()} (pid {pid})"

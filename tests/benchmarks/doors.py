@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
-import psutil  # type: ignore[import-untyped]
+import psutil
 from benchmarks.system import AIRTABLE_TOKEN, BASE_ID, System
 from benchmarks.timing import Way, interleaved
 from mcp import Client

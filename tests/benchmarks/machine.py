@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 PACKAGES = ("grpcio", "protobuf", "fastapi", "uvicorn", "mcp", "google-genai", "sqlalchemy", "redis")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 from integration.demo.running import UP, RunningCommand, start
 
-AIRTABLE_TOKEN = "patEmulatorAll.everything"  # noqa: S105 - the emulator's documented token
+AIRTABLE_TOKEN = "patEmulatorAll.everything"
 BASE_ID = "appAcmeRenovation"
 
 UNPACED = {"AIRTABLE_CALLS_PER_SECOND_PER_BASE": "100", "AIRTABLE_CALLS_PER_SECOND_PER_TOKEN": "1000"}

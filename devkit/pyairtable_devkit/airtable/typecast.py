@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dateutil import parser as date_parser  # type: ignore[import-untyped]
+from dateutil import parser as date_parser
 
 from pyairtable_devkit.airtable.clock import to_iso
 from pyairtable_devkit.airtable.formatting import plain_number

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from unit.devkit.support import REPOSITORY, is_gone, wait_until
 
 from pyairtable_devkit import topology

@@ -3,7 +3,7 @@
 import os
 import socket
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from pyairtable_devkit.ports import LOOPBACK, PortTakenError, free_port, is_free, require_free
