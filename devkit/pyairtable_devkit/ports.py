@@ -47,8 +47,8 @@ def holder(port: int) -> str:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS shows them to root only
         connections = []
-    listening = [one for one in connections if one.status == psutil.CONN_LISTEN and one.laddr and one.pid]
-    pids = {one.pid for one in listening if one.laddr[1] == port}
+    listening = [one for one in connections if one.status == psutil.CONN_LISTEN]
+    pids = {one.pid for one in listening if one.pid and getattr(one.laddr, "port", 0) == port}
     for pid in sorted(pids):
         try:
             return f"{psutil.Process(pid).name()} (pid {pid})"
