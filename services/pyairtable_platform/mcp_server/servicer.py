@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -32,7 +33,7 @@ class ToolServicer:
         self._service = service
 
     async def ListTools(self, request: rpc.ListToolsRequest, call: Any) -> rpc.ListToolsResponse:
-        return rpc.ListToolsResponse(tools=map(to_message, all_tools().values()))
+        return every_tool()
 
     async def CallTool(self, request: rpc.CallToolRequest, call: Any) -> rpc.CallToolResponse:
         caller = Caller(request.workspace, request.idempotency_key)
@@ -49,6 +50,12 @@ class ToolServicer:
         async with aclosing(pieces):
             async for piece in pieces:
                 yield httpbody_pb2.HttpBody(content_type=CSV_TYPE, data=piece.encode())
+
+
+@functools.cache
+def every_tool() -> rpc.ListToolsResponse:
+    """All tools; made once, for their schemas are large and never change."""
+    return rpc.ListToolsResponse(tools=map(to_message, all_tools().values()))
 
 
 def to_message(tool: ToolOfAny) -> rpc.Tool:

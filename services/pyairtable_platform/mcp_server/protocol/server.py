@@ -8,6 +8,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 
 from pyairtable_platform import __version__
+from pyairtable_platform.mcp_server.registry import all_tools, input_schema
 from pyairtable_platform.mcp_server.service import ToolService
 from pyairtable_platform.mcp_server.settings import Settings
 
@@ -25,6 +26,11 @@ INSTRUCTIONS = (
 _LISTS = ("tools/list", "resources/templates/list", "prompts/list")
 
 
+def schema_of(tool: str) -> dict[str, Any] | None:
+    """The input schema of one of our tools; None for other names."""
+    return input_schema(tool) if tool in all_tools() else None
+
+
 def build_mcp_server(service: ToolService, settings: Settings) -> Server[Any]:
     """A server that keeps no state between requests."""
     tools = ToolMethods(service, settings.request_timeout_seconds)
@@ -36,6 +42,8 @@ def build_mcp_server(service: ToolService, settings: Settings) -> Server[Any]:
         instructions=INSTRUCTIONS,
         # These lists change with the version of this program only; the rest is the caller's own and always fresh.
         cache_hints={method: CacheHint(ttl_ms=300_000, scope="public") for method in _LISTS},  # type: ignore[misc]
+        # Else the SDK lists all tools before each call, to check headers that mirror arguments.
+        get_tool_input_schema=schema_of,
         on_list_tools=tools.list_tools,
         on_call_tool=tools.call_tool,
         on_list_resources=resources.list_resources,

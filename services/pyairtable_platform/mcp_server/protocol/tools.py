@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -31,7 +33,7 @@ class ToolMethods:
         self._timeout = timeout
 
     async def list_tools(self, request: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[describe(tool) for tool in all_tools().values()])
+        return every_tool()
 
     async def call_tool(self, request: RequestContext, params: CallToolRequestParams) -> CallToolResult:
         """The result of a tool, or an error result that a model can read and act on."""
@@ -48,6 +50,12 @@ class ToolMethods:
                 return failure(error)
         text = TextContent(text=as_text(structured))
         return CallToolResult(content=[text], structured_content=structured)
+
+
+@functools.cache
+def every_tool() -> ListToolsResult:
+    """All tools, made once."""
+    return ListToolsResult(tools=[describe(tool) for tool in all_tools().values()])
 
 
 def describe(tool: ToolOfAny) -> Tool:
