@@ -118,6 +118,15 @@ async def test_an_abandoned_run_has_one_taker(engine: AsyncEngine) -> None:
     assert len(claimed) == len(set(claimed)) == 5
 
 
+async def test_a_run_that_somebody_is_taking_is_not_waited_for(engine: AsyncEngine) -> None:
+    first = await begin(engine, replace(NEW, session_id="a"), lease_seconds=-1)
+    second = await begin(engine, replace(NEW, session_id="b"), lease_seconds=-1)
+    async with engine.begin() as taking, asyncio.timeout(10):
+        await taking.execute(sa.select(tables.runs).where(tables.runs.c.id == first.run_id).with_for_update())
+        claimed = await LeaseStore(engine, owner="other", seconds=60).claim(10)
+    assert [lease.run_id for lease in claimed] == [second.run_id]
+
+
 async def test_a_live_lease_is_left_alone_and_a_released_one_taken(engine: AsyncEngine) -> None:
     lease = await begin(engine)
     leases = LeaseStore(engine, owner="other", seconds=60)
