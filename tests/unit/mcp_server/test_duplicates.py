@@ -156,3 +156,26 @@ def test_a_proposal_loses_no_value_silently(rows: list[dict[str, Any]]) -> None:
         others = [record.fields.get(field.name) for record in records]
         differs = any(not is_empty(value) and cell_key(value, field) != cell_key(final, field) for value in others)
         assert differs == (field.name in conflicts)
+
+
+def test_empty_cells_are_filled_in_the_form_that_airtable_takes_back() -> None:
+    fields = (
+        text_field("Name"),
+        text_field("Phone"),
+        text_field("Files", "multipleAttachments"),
+        text_field("Owner", "singleCollaborator"),
+        text_field("Team", "multipleCollaborators"),
+    )
+    ada, bob = {"id": "usr1", "name": "Ada", "email": "ada@example.com"}, {"id": "usr2", "name": "Bob"}
+    kept = Record("rec1", "2026-01-01T00:00:00.000Z", {"Name": "a", "Team": [ada]})
+    other = Record("rec2", "2026-01-02T00:00:00.000Z", {"Files": [PDF], "Owner": ada})
+    third = Record("rec3", "2026-01-03T00:00:00.000Z", {"Phone": "7", "Team": [bob]})
+    proposal = propose([third, other, kept], Table("tbl1", "T", fields[0].id, fields))
+    assert proposal.keep == "rec1"
+    assert proposal.fill == {
+        "Phone": "7",
+        "Files": [{"url": "https://example.com/1", "filename": "Plan.pdf"}],
+        "Owner": {"id": "usr1"},
+        "Team": [{"id": "usr1"}, {"id": "usr2"}],
+    }
+    assert proposal.conflicts == []
