@@ -115,13 +115,14 @@ class AirtableCalls:
             began = datetime.now(UTC)
             try:
                 return await self._attempt(call, errand)
-            except Refusal as answer:
-                if not answer.is_trouble:
+            except Refusal as refusal:
+                if not refusal.is_trouble:
                     raise
-                trouble, may_be_done = answer.text, True
+                answer: Refusal | None = refusal
+                trouble, may_be_done = refusal.text, True
             except NoAnswer as failure:
-                trouble, may_be_done = failure.text, failure.sent
                 answer = None
+                trouble, may_be_done = failure.text, failure.sent
             if may_be_done and call.effect is Effect.ONCE:
                 raise Doubtful(trouble, answered=answer is not None)
             if may_be_done and doubt is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,19 @@ from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.migrations import migrate
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.testing import started
+from pyairtable_platform.common.values import dict_to_struct
 from pyairtable_platform.workspaces.main import Settings as RegistrySettings
 from pyairtable_platform.workspaces.main import build as build_registry
-from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2_grpc
+from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
+from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2_grpc, record_pb2
 
 WORKSPACE = "acme"
+
+
+def new_rows(table: str, rows: Sequence[dict[str, Any]], **options: Any) -> rpc.CreateRecordsRequest:
+    """A request to create rows in the workspace's default base."""
+    records = [record_pb2.NewRecord(fields=dict_to_struct(fields)) for fields in rows]
+    return rpc.CreateRecordsRequest(workspace=WORKSPACE, base_id="crm", table_id=table, records=records, **options)
 
 
 @dataclass
