@@ -6,16 +6,13 @@ becomes problem+json, with the same headers.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.datastructures import Headers
-from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyairtable_platform.common import context
-from pyairtable_platform.common.context import API_KEY_HEADER
+from pyairtable_platform.common.context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
 from pyairtable_platform.common.errors import InvalidInput, Reason
-from pyairtable_platform.common.http import OPEN_PATHS, error_response
+from pyairtable_platform.common.http import error_response
 
 from .browsers import Cors, check_host, check_origin
 from .callers import Callers
@@ -39,15 +36,20 @@ class Edge:
         self._cors = Cors(self._guarded, settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
-        extra: dict[str, str] = {}
+        call = CallContext(request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)))
+        extra = {REQUEST_ID_HEADER: call.request_id}
         known = {"client": (self._callers.address(peer, headers.get("x-forwarded-for", "")), 0), _EXTRA: extra}
         if self._callers.trusts(peer) and headers.get("x-forwarded-proto") in ("http", "https"):
             known["scheme"] = headers["x-forwarded-proto"]
-        scope = {**scope, **known}
+        scope = {**scope, **known, "headers": with_request_id(scope["headers"], call.request_id)}
         secure = self._settings.https_enabled or scope["scheme"] == "https"
-        await self._cors(scope, receive, with_headers(send, extra, secure=secure))
+        with context.entered(call):
+            await self._cors(scope, receive, with_headers(send, extra, secure=secure))
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -85,6 +87,12 @@ class Edge:
             verdict.raise_if_refused()
 
 
+def with_request_id(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers with our id of the request, so that everything behind the edge uses the same."""
+    name = REQUEST_ID_HEADER.encode()
+    return [*(pair for pair in headers if pair[0].lower() != name), (name, request_id.encode())]
+
+
 def check_framing(headers: Headers, http_version: str) -> None:
     """Raise InvalidInput when two parsers could disagree on where the request ends (request smuggling)."""
     if sum(len(name) + len(value) for name, value in headers.raw) > MAX_HEADER_BYTES:
@@ -99,20 +107,3 @@ def check_framing(headers: Headers, http_version: str) -> None:
         raise InvalidInput.at("Host", "is given twice")
     if "host" not in headers and http_version != "1.0":
         raise InvalidInput.at("Host", "is missing")
-
-
-class EdgeRoute(BaseRoute):
-    """Serves through the edge every address that the kit does not serve itself."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        kits_own = scope["path"] in OPEN_PATHS or scope["path"] == "/openapi.json"
-        return (Match.NONE if scope["type"] != "http" or kits_own else Match.FULL), {}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._edge(scope, receive, send)

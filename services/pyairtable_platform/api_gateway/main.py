@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
-from starlette.routing import Router
 
 from pyairtable_platform.common.errors import PyAirtableError, Unavailable
 from pyairtable_platform.common.rest.handler import rest_routes
@@ -14,7 +13,7 @@ from pyairtable_platform.common.server import Service
 from pyairtable_platform.common.valkey import check_valkey, open_valkey
 
 from .callers import Callers
-from .edge import Edge, EdgeRoute
+from .edge import Edge
 from .pages import page_routes
 from .passthrough import PassThrough
 from .rate_limit import LocalWindow, RateLimiter
@@ -36,15 +35,14 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             limiter = RateLimiter(settings.rate_limit_rpm, ValkeyWindow(valkey), LocalWindow())
             callers = Callers(settings.api_key, settings.trusted_proxies)
             contract = rest_routes([(each.descriptor, each.channel) for each in upstreams], prefix="/api")
-            routes = [system_health_route(upstreams, settings), *contract, *page_routes()]
-            edge = Edge(Router(routes, redirect_slashes=False), settings, limiter, callers)
             names = [str(upstream.descriptor.full_name) for upstream in upstreams]
             yield Service(
                 name="api-gateway",
                 title="API Gateway",
                 servicers=[],
                 optional_checks={"redis": lambda: check_limits(valkey)},
-                routes=[EdgeRoute(edge), *contract],
+                routes=[system_health_route(upstreams, settings), *contract, *page_routes()],
+                edge=lambda app: Edge(app, settings, limiter, callers),
                 generic_handlers=[PassThrough(upstreams, limiter, callers), reflection_v1(names)],
                 reflected=names,
             )

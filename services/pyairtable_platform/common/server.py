@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
 from grpc_reflection.v1alpha import reflection
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from pyairtable_platform import __version__
 
@@ -63,6 +64,8 @@ class Service:
     """Dependencies it can do without for a while."""
     routes: Sequence[BaseRoute] = ()
     """HTTP routes beside those of the contract."""
+    edge: Callable[[ASGIApp], ASGIApp] | None = None
+    """Wraps the whole HTTP side, probes and refusals included (the door's guards)."""
     notes: Sequence[str] = ()
     """Said at start and in /health."""
     background: Sequence[Background] = ()
@@ -231,6 +234,8 @@ class RunningService:
             health=self.health,
             routes=[*self.service.routes, *rest_routes(contract)],
         )
+        if self.service.edge is not None:
+            app = self.service.edge(app)
         listener = listen(self._settings.host, self._settings.http_port)
         grace = max(1, int(self._settings.shutdown_grace_seconds))
         self._http = QuietServer(
@@ -241,6 +246,7 @@ class RunningService:
                 lifespan="off",
                 timeout_graceful_shutdown=grace,
                 server_header=False,
+                proxy_headers=False,  # uvicorn would believe X-Forwarded-For of every caller on this machine
             )
         )
         self._http_task = asyncio.create_task(self._http.serve(sockets=[listener]))

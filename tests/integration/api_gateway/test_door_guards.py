@@ -12,6 +12,11 @@ EVERYWHERE = [
     ("GET", "/api/health", 200),
     ("GET", "/api/tools", 200),
     ("POST", "/api/chat", 200),
+    ("GET", "/health", 200),
+    ("GET", "/ready", 200),
+    ("GET", "/metrics", 200),
+    ("GET", "/openapi.json", 200),
+    ("POST", "/health", 405),
     ("GET", "/nothing", 404),
     ("GET", "/api/nothing", 404),
     ("GET", "/static/nothing", 404),
@@ -36,15 +41,46 @@ async def test_every_answer_has_the_security_headers(door: Door) -> None:
         assert "strict-transport-security" not in answer.headers
 
 
+async def test_refusals_before_any_route_have_the_headers_and_the_request_id(
+    open_door: OpenDoor, behind: Behind
+) -> None:
+    key = {"x-api-key": "a-test-key"}
+    cases: list[tuple[dict[str, str], int]] = [
+        ({}, 401),
+        (key | {"request-timeout": "soon"}, 400),
+        (key | {"origin": "https://evil.example"}, 403),
+        (key | {"host": "evil.example"}, 403),
+    ]
+    async with open_door(behind, api_key="a-test-key", max_request_bytes=2048) as door:
+        for headers, status in [*cases, (key, 413)]:
+            body = b" " * 4096 if status == 413 else b""
+            answer = await door.http.post("/api/chat", content=body, headers={"x-request-id": "abc", **headers})
+            assert answer.status_code == status, headers
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "content-security-policy" in answer.headers
+            assert answer.headers.get_list("x-request-id") == ["abc"]
+            assert answer.json()["request_id"] == "abc"
+
+
+async def test_a_preflight_needs_no_credential(open_door: OpenDoor, behind: Behind) -> None:
+    origin = "https://app.example.com"
+    headers = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-api-key, content-type",
+    }
+    async with open_door(behind, api_key="a-test-key", cors_origins=origin) as door:
+        answer = await door.http.options("/api/chat", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == origin
+
+
 async def test_hsts_is_said_only_under_https(open_door: OpenDoor, behind: Behind) -> None:
     async with open_door(behind, https_enabled=True) as door:
         answer = await door.http.get("/nothing")
         assert answer.headers["strict-transport-security"].startswith("max-age=63072000")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="uvicorn believes X-Forwarded-* of loopback peers: proxy_headers is on in the kit"
-)
 async def test_a_trusted_proxy_may_say_that_it_speaks_https(open_door: OpenDoor, behind: Behind) -> None:
     said = {"x-forwarded-proto": "https"}
     async with open_door(behind, trusted_proxies="127.0.0.0/8") as door:
