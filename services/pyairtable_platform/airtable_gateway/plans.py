@@ -125,8 +125,8 @@ class Create(Plan):
                 found = await self._records_made_from(batch, sent_at, fields)
                 if len(found) == len(batch):
                     break
-        except (Refusal, PyAirtableError):
-            log.warning("could not look whether records were created", exc_info=True)
+        except (Refusal, PyAirtableError) as error:
+            log.warning("could not look whether records were created", extra={"cause": str(error)})
             return found or None
         return found
 

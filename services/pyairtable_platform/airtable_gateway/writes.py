@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pyairtable_platform.common.errors import InvalidInput, Unavailable
+from pyairtable_platform.common.errors import InvalidInput, PyAirtableError, Unavailable
 
 from . import metrics
 from .access import Need
@@ -77,8 +77,8 @@ async def _journaled(plan: Plan, rows: Sequence[Row], journal: Journal) -> list[
         number = await journal.sending(batch, datetime.now(UTC))
         try:
             outcomes = await plan.write_batch(batch)
-        except RowsRefused:
-            await _note(journal, number, [])
+        except (RowsRefused, PyAirtableError):
+            await _note(journal, number, [])  # nothing was written, or nothing that a repeat could do twice
             raise
         await _note(journal, number, outcomes)
         return outcomes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,6 +34,15 @@ def new_rows(table: str, rows: Sequence[dict[str, Any]], **options: Any) -> rpc.
     """A request to create rows in the workspace's default base."""
     records = [record_pb2.NewRecord(fields=dict_to_struct(fields)) for fields in rows]
     return rpc.CreateRecordsRequest(workspace=WORKSPACE, base_id="crm", table_id=table, records=records, **options)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something that happens elsewhere."""
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it did not happen within {seconds:.0f} s")
 
 
 @dataclass
