@@ -1,12 +1,6 @@
-"""Which web pages may use the door: its own, and those of CORS_ORIGINS. Programs send no Origin and are not concerned.
-
-In development mode the door needs no credential, so a visitor's browser must not become one: a foreign page that sends
-a request is refused whatever the request is, and so is a foreign name that was pointed at this machine (DNS rebinding).
-"""
+"""What the door tells browsers of other origins (CORS). Which pages may call at all, the kit's border decides."""
 
 from __future__ import annotations
-
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -14,7 +8,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from pyairtable_platform.common import context
-from pyairtable_platform.common.access import is_loopback
 from pyairtable_platform.common.errors import Denied
 from pyairtable_platform.common.http import error_response
 
@@ -48,22 +41,3 @@ class Cors(CORSMiddleware):
             return response
         refused = Denied(f"{bytes(response.body).decode()}: CORS_ORIGINS lists who may call from a browser")
         return error_response(refused, context.current())
-
-
-def check_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
-    """Raise Denied for a request that a foreign page sent."""
-    origin = headers.get("origin")
-    if origin is None or origin in allowed or headers.get("sec-fetch-site") == "same-origin":
-        return
-    if urlsplit(origin).netloc != headers.get("host"):
-        raise Denied("this page may not call from a browser: CORS_ORIGINS lists who may")
-
-
-def check_host(headers: Headers) -> None:
-    """Raise Denied when the request was meant for another host than this machine (development mode only)."""
-    host = headers.get("host")
-    if host is None:
-        return  # HTTP/1.0: no browser, hence nobody to be tricked
-    name = urlsplit(f"//{host}").hostname or ""
-    if name != "localhost" and not name.endswith(".localhost") and not (name and is_loopback(name)):
-        raise Denied("development mode answers to localhost and loopback addresses only, not to other host names")

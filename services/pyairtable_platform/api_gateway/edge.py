@@ -1,6 +1,6 @@
 """What every HTTP request to the door meets first. Plain ASGI, so that streams pass through untouched.
 
-headers on the answer -> CORS -> framing, host and origin -> limit of the caller -> the routes; any error on the way
+headers on the answer -> CORS -> framing -> limit of the caller -> the border of the kit; any error on the way
 becomes problem+json, with the same headers.
 """
 
@@ -14,7 +14,7 @@ from pyairtable_platform.common.context import API_KEY_HEADER, REQUEST_ID_HEADER
 from pyairtable_platform.common.errors import InvalidInput, Reason
 from pyairtable_platform.common.http import error_response
 
-from .browsers import Cors, check_host, check_origin
+from .browsers import Cors
 from .callers import Callers
 from .headers import with_headers
 from .rate_limit import RateLimiter
@@ -75,9 +75,6 @@ class Edge:
         except InvalidInput:
             scope[_EXTRA]["connection"] = "close"  # what follows on this connection may not be what it seems
             raise
-        if self._settings.environment == "development":
-            check_host(headers)
-        check_origin(headers, self._settings.cors_origins)
         if not scope["path"].startswith(LIMITED_PREFIX):
             return
         caller = self._callers.name(scope["client"][0], headers.get(API_KEY_HEADER))

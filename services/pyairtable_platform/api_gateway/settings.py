@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from pyairtable_platform.common.settings import CorsSettings, PeerSettings, RedisSettings, ServiceSettings
+from pyairtable_platform.common.settings import (
+    CorsSettings,
+    PeerSettings,
+    RedisSettings,
+    ServiceSettings,
+    comma_separated,
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,6 +28,9 @@ class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
 
     grpc_port: int = Field(default=9000, ge=0, le=65535)
     """gRPC for every service. 0 takes a free port."""
+
+    request_timeout_seconds: float = Field(default=200, gt=0, le=3600)
+    """Deadline of a call whose caller set none; a chat turn may take that long."""
 
     rate_limit_rpm: int = Field(default=1000, ge=0, le=1_000_000)
     """Calls a caller may make in any 60 seconds, over all replicas and over REST and gRPC together; 0 is no limit."""
@@ -46,9 +55,10 @@ class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
                 raise ValueError("write origins as https://app.example.com, without a path")
         return value
 
+    def browser_origins(self) -> tuple[str, ...]:
+        return (*self.allowed_origins, *self.cors_origins)
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def split_networks(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return comma_separated(value)

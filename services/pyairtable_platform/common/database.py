@@ -17,6 +17,9 @@ from .settings import DatabaseSettings
 CONNECT_SECONDS = 5
 ACQUIRE_SECONDS = 10
 
+# PostgreSQL docs, appendix A: operator intervention (it starts, stops or was killed), insufficient resources.
+_PASSING = ("57P", "53")
+
 
 def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
     """The engine of a service. Its tables stand in a schema of its own, which comes first in the search path.
@@ -53,7 +56,8 @@ def database_errors() -> Iterator[None]:
     except asyncio.TimeoutError as error:  # noqa: UP041 - asyncpg's connect time-out; the caller's own is cancelled
         raise unavailable() from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        passing = str(getattr(error.orig, "sqlstate", None)).startswith(_PASSING)
+        if error.connection_invalidated or passing:
             raise unavailable() from error
         raise
 

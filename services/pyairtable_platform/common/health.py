@@ -70,10 +70,10 @@ async def ask(check: Check) -> dict[str, Any]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
-    except TimeoutError:
-        return {"status": "unhealthy", "error": f"no answer within {CHECK_SECONDS:g} s"}
     except PyAirtableError as error:
         return {"status": "unhealthy", "error": error.message}
+    except TimeoutError:
+        return {"status": "unhealthy", "error": f"no answer within {CHECK_SECONDS:g} s"}
     except Exception as error:
         # Messages of drivers may hold addresses with credentials in them, so only the kind is told.
         return {"status": "unhealthy", "error": type(error).__name__}

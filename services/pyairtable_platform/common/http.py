@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import context, metrics, tracing
 from .access import Access
+from .browsers import check_host, check_origin
 from .context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
 from .errors import InvalidInput, NotFound, PyAirtableError, Reason
 from .health import Health
@@ -85,6 +86,7 @@ class Border:
         self._access = Access(settings)
         self._max_bytes = settings.max_request_bytes
         self._timeout = settings.request_timeout_seconds
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -97,7 +99,7 @@ class Border:
         with context.entered(call), tracing.server_span(f"{scope['method']} {scope['path']}", headers):
             try:
                 if scope["path"] not in OPEN_PATHS:
-                    self._access.check(scope["client"][0] if scope.get("client") else "", headers.get(API_KEY_HEADER))
+                    self._check(scope, headers)
                 deadline = time.monotonic() + self._seconds(headers)
                 bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes)
                 with context.entered(CallContext(call.request_id, call.workspace, deadline)):
@@ -110,6 +112,13 @@ class Border:
                 elapsed = time.perf_counter() - started
                 route = scope.get("route_name") or getattr(scope.get("route"), "path", "unknown")
                 metrics.HTTP_REQUESTS.labels(scope["method"], route, str(answer.status)).observe(elapsed)
+
+    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
+        """Raise for a caller that may not come in."""
+        self._access.check(scope["client"][0] if scope.get("client") else "", headers.get(API_KEY_HEADER))
+        check_origin(headers, self._settings.browser_origins())
+        if self._settings.environment == "development":
+            check_host(headers, self._settings.allowed_hosts)
 
     def _seconds(self, headers: dict[str, str]) -> float:
         """How long this request may take: ours, unless the caller asks for something else."""

@@ -44,6 +44,13 @@ class ServiceSettings(BaseSettings):
     grpc_port: int = Field(default=0, ge=0, le=65535)
     """gRPC. 0 takes a free port."""
 
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated Host values that callers may use beside names of this machine, for example `mcp.example.com` or
+    `mcp-server:*` for any port. Others are refused: a web page must not reach us by a name of its own."""
+
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated origins of web pages that may call this process directly, for example `https://example.com`."""
+
     api_key: SecretStr | None = None
     """When set, every call (health aside) must carry it as x-api-key, and calls between services do."""
 
@@ -68,6 +75,15 @@ class ServiceSettings(BaseSettings):
     shutdown_grace_seconds: float = Field(default=10, ge=0, le=300)
     """How long calls in progress may take to end on shutdown."""
 
+    def browser_origins(self) -> tuple[str, ...]:
+        """Origins of web pages that may call."""
+        return self.allowed_origins
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def split_lists(cls, value: object) -> object:
+        return comma_separated(value)
+
 
 class CorsSettings(BaseSettings):
     """Browsers' access from other origins."""
@@ -80,9 +96,7 @@ class CorsSettings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return comma_separated(value)
 
 
 class DatabaseSettings(BaseSettings):
@@ -205,6 +219,13 @@ def stop(text: str) -> NoReturn:
     """End the process because of its configuration (exit status 2, as for wrong arguments)."""
     print(f"configuration: {text}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def comma_separated(value: object) -> object:
+    """For validators: a text with commas as a tuple."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 def readable_folder(path: Path) -> Path:

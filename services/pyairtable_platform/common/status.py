@@ -85,8 +85,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PyAirtableError:
         elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             found = _unpack(detail, error_details_pb2.BadRequest()).field_violations
             violations = [FieldViolation(item.field, item.description) for item in found]
-    if reason is Reason.QUOTA_EXHAUSTED:
-        cls = errors.QuotaExhausted
+    if reason in (Reason.QUOTA_EXHAUSTED, Reason.TURN_LIMIT):
+        cls = errors.QuotaExhausted  # same status as RateLimited, but a repeat does not help
     return cls(message, reason=reason, violations=violations, retry_after=retry_after, **metadata)
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from google.protobuf import json_format, struct_pb2, timestamp_pb2
 
+EXACT = 2**53
+"""Whole numbers above this are not exact as doubles, and JSON writers refuse huge ones as integers."""
+
 
 def struct_to_dict(struct: struct_pb2.Struct) -> dict[str, Any]:
     """A Struct as plain values; whole numbers become int, because 5.0 is not what the caller wrote."""
@@ -19,7 +22,7 @@ def value_to_plain(value: struct_pb2.Value) -> Any:
     kind = value.WhichOneof("kind")
     if kind == "number_value":
         number = value.number_value
-        return int(number) if number.is_integer() else number
+        return int(number) if number.is_integer() and abs(number) <= EXACT else number
     if kind == "struct_value":
         return struct_to_dict(value.struct_value)
     if kind == "list_value":

@@ -15,9 +15,8 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Unavailable
-
-from .store.away import away_is_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Listener:
         """Listen; connect again when the connection is lost."""
         while True:
             try:
-                with away_is_unavailable():
+                with database_errors():
                     await self._listen()
             except (Unavailable, SQLAlchemyError) as error:
                 log.warning("notifications are away, polling meanwhile", extra={"error": type(error).__name__})

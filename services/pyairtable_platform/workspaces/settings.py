@@ -16,4 +16,4 @@ class Settings(ServiceSettings):
     grpc_port: int = Field(default=9006, ge=0, le=65535)
 
     workspaces_path: Path = Path("workspaces")
-    """A file, or a folder of *.yaml files, with Workspace documents as `kubectl apply` takes them; edits are noticed."""
+    """A file, or a folder of *.yaml files, of Workspace documents as `kubectl apply` takes them; edits are noticed."""

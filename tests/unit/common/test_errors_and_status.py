@@ -79,3 +79,8 @@ def test_problem_details_hold_what_the_status_holds() -> None:
 
 def test_too_large_is_413_over_http() -> None:
     assert status.codes(errors.InvalidInput("big", reason=Reason.TOO_LARGE))[1] == 413
+
+
+def test_a_turn_that_reached_its_limit_is_not_to_be_repeated() -> None:
+    back = over_the_wire(errors.QuotaExhausted("20 rounds", reason=Reason.TURN_LIMIT))
+    assert type(back) is errors.QuotaExhausted

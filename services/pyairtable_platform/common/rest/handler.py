@@ -6,7 +6,7 @@ validation, deadlines and errors are the same for gRPC and REST.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,7 +35,7 @@ class RpcRoute(BaseRoute):
         self.binding = binding
         self.prefix = prefix
         self.path = prefix + binding.template
-        self.methods = {binding.verb}
+        self.allowed: tuple[str, ...] = (binding.verb,)
         self._channel = channel
         self._rpc = stub_method(channel.channel, binding)
 
@@ -56,7 +56,7 @@ class RpcRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != self.binding.verb:
-            raise MethodNotAllowed(self.binding.verb)
+            raise MethodNotAllowed(self.allowed)
         response = await self._serve(Request(scope, receive))
         await response(scope, receive, send)
 
@@ -77,7 +77,7 @@ class RpcRoute(BaseRoute):
         # The first message decides: an error before it is an ordinary answer with its status.
         first = await anext(messages, None)
         if self.binding.returns_raw_body:
-            kind = first.content_type if first is not None else "application/octet-stream"
+            kind = (first.content_type if first is not None else "") or "application/octet-stream"
             return StreamingResponse(chunks(first, messages, sse.raw), media_type=kind)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(chunks(first, messages, sse.events), media_type="text/event-stream", headers=headers)
@@ -90,9 +90,9 @@ UNLIMITED_SECONDS = 24 * 3600.0
 class MethodNotAllowed(Exception):
     """The address is right, the verb is not."""
 
-    def __init__(self, allowed: str) -> None:
-        super().__init__(allowed)
-        self.allowed = allowed
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(*allowed)
+        self.allowed = ", ".join(allowed)
 
 
 async def chunks(first: Any, rest: AsyncIterator[Any], render: Any) -> AsyncIterator[bytes]:
@@ -105,6 +105,9 @@ async def chunks(first: Any, rest: AsyncIterator[Any], render: Any) -> AsyncIter
 def rest_routes(services: Iterable[tuple[ServiceDescriptor, ServiceChannel]], prefix: str = "") -> list[RpcRoute]:
     """Routes for services, each over its channel; more specific ones first."""
     routes = [RpcRoute(binding, channel, prefix) for service, channel in services for binding in bindings(service)]
+    for route in routes:
+        same = {other.binding.verb for other in routes if other.binding.pattern == route.binding.pattern}
+        route.allowed = tuple(sorted(same))
     return sorted(routes, key=lambda route: len(route.binding.path_variables))
 
 

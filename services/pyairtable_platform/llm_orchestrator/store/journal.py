@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Cancelled, OutcomeUnknown, PyAirtableError, Unavailable
 from pyairtable_platform.llm_orchestrator.catalog import dollars
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, RunState
@@ -26,7 +27,6 @@ from pyairtable_platform.llm_orchestrator.ports import (
     ToolOutcome,
 )
 
-from .away import away_is_unavailable
 from .rows import cost_columns, cost_of, new_events, storable, together, tools_used
 from .tables import messages, run_steps, runs, sessions, tool_calls
 
@@ -144,7 +144,7 @@ class RunJournal:
         )
         update = sa.update(runs).where(mine).values(last_event=runs.c.last_event + events, **columns)
         try:
-            with away_is_unavailable():
+            with database_errors():
                 async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
                     row = (await connection.execute(update.returning(runs, tools_used()))).one_or_none()
                     if row is None:

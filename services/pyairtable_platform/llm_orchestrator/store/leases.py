@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.llm_orchestrator.entities import Lease, RunState
 from pyairtable_platform.llm_orchestrator.ports import LeaseLost, LogUnavailable, Turn
 
 from . import history
-from .away import away_is_unavailable
 from .rows import cost_of
 from .tables import runs
 
@@ -52,7 +52,7 @@ class LeaseStore:
             .values(lease_owner=self.owner, lease_token=runs.c.lease_token + 1, lease_until=self._until())
             .returning(runs.c.id, runs.c.lease_token, runs.c.workspace, runs.c.request_id)
         )
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.begin() as connection:
                 rows = (await connection.execute(update)).all()
         return [Lease(row.id, row.lease_token, row.workspace, row.request_id, self.owner) for row in rows]
@@ -88,7 +88,7 @@ class LeaseStore:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         try:
-            with away_is_unavailable():
+            with database_errors():
                 async with self._engine.begin() as connection:
                     yield connection
         except Unavailable as error:

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Conflict, FailedPrecondition, NotFound, Reason
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState
 
-from .away import away_is_unavailable
 from .rows import cancel_key, new_events, notify, of_run, run_of, together, tools_used
 from .tables import messages, run_events, runs, sessions
 
@@ -47,7 +47,7 @@ class RunStore:
     async def get(self, workspace: str, run_id: str) -> Run:
         """The run. Raises NotFound."""
         key = run_key(run_id)
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.connect() as connection:
                 query = sa.select(runs, tools_used()).where(of_run(key, workspace))
                 row = (await connection.execute(query)).one_or_none()
@@ -69,7 +69,7 @@ class RunStore:
             .order_by(run_events.c.id)
             .limit(EVENTS_AT_ONCE)
         )
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(query)).all()
         if not rows:
@@ -82,7 +82,7 @@ class RunStore:
         key = run_key(run_id)
         asked = sa.func.coalesce(runs.c.cancel_requested_at, sa.func.clock_timestamp())
         update = sa.update(runs).where(of_run(key, workspace)).values(cancel_requested_at=asked)
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.begin() as connection:
                 if (await connection.execute(update)).rowcount == 0:
                     raise unknown_run(run_id)
@@ -90,7 +90,7 @@ class RunStore:
 
     async def _insert(self, new: NewRun, owner: str, lease_seconds: float) -> Lease | None:
         """Insert session, run, message and first event; None (and nothing written) when the run cannot be new."""
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.connect() as connection, connection.begin() as transaction:
                 await _touch_session(connection, new)
                 row = await _insert_run(connection, new, owner, lease_seconds)
@@ -122,7 +122,7 @@ class RunStore:
         return row.id if row is not None else None
 
     async def _one(self, query: sa.Select[Any]) -> Any:
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.connect() as connection:
                 return (await connection.execute(query)).one_or_none()
 

@@ -11,11 +11,11 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import InvalidInput, NotFound, Reason
 from pyairtable_platform.llm_orchestrator.entities import Message, RunState, Session, SessionCost
 from pyairtable_platform.llm_orchestrator.ports import Cost, Usage
 
-from .away import away_is_unavailable
 from .rows import cancel_key, notify
 from .tables import messages, runs, sessions
 
@@ -76,7 +76,7 @@ class SessionStore:
 
         A run in progress loses its log, and so its worker stops.
         """
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.begin() as connection:
                 in_session = sa.and_(runs.c.workspace == workspace, runs.c.session_id == session_id)
                 query = sa.select(runs.c.id).where(in_session, runs.c.state == RunState.RUNNING)
@@ -104,7 +104,7 @@ class SessionStore:
         return _session_cost((await self._all(query))[0])
 
     async def _all(self, query: sa.Select[Any]) -> list[Any]:
-        with away_is_unavailable():
+        with database_errors():
             async with self._engine.connect() as connection:
                 return list((await connection.execute(query)).all())
 

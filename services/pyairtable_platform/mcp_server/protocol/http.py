@@ -1,4 +1,4 @@
-"""MCP over streamable HTTP at /mcp: stateless, JSON answers, hosts and origins checked."""
+"""MCP over streamable HTTP at /mcp: stateless, JSON answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from pyairtable_platform.mcp_server.settings import LOOPBACK_HOSTS, Settings
+from pyairtable_platform.mcp_server.settings import Settings
 
 PATH = "/mcp"
 
@@ -27,7 +27,8 @@ class McpEndpoint:
             server,
             json_response=not with_sessions,
             stateless=not with_sessions,
-            security_settings=transport_security(settings),
+            # Hosts and origins are checked by the border, for every route alike.
+            security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_request_body_size=settings.max_request_bytes,
         )
         self._running = asyncio.Event()
@@ -49,14 +50,3 @@ class McpEndpoint:
 def trimmed(scope: Scope) -> Scope:
     """The request without blanks around header values (RFC 9110, 5.5): MCP compares some with the body."""
     return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
-
-
-def transport_security(settings: Settings) -> TransportSecuritySettings:
-    """Hosts and origins on this machine, and those that the settings name (MCP: DNS rebinding protection)."""
-    hosts = [name for host in LOOPBACK_HOSTS for name in (host, f"{host}:*")]
-    origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts]
-    return TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=[*hosts, *settings.allowed_hosts],
-        allowed_origins=[*origins, *settings.allowed_origins],
-    )

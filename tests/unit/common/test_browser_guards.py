@@ -1,11 +1,10 @@
-"""Origins and host names that may use the door."""
+"""Origins and host names that may call a service."""
 
 from __future__ import annotations
 
 import pytest
-from starlette.datastructures import Headers
 
-from pyairtable_platform.api_gateway.browsers import check_host, check_origin
+from pyairtable_platform.common.browsers import check_host, check_origin
 from pyairtable_platform.common.errors import Denied
 
 ALLOWED = ("https://app.example.com",)
@@ -22,7 +21,7 @@ ALLOWED = ("https://app.example.com",)
     ],
 )
 def test_own_and_listed_pages_may_call(headers: dict[str, str]) -> None:
-    check_origin(Headers(headers), ALLOWED)
+    check_origin(headers, ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -39,19 +38,40 @@ def test_own_and_listed_pages_may_call(headers: dict[str, str]) -> None:
 )
 def test_other_pages_may_not(headers: dict[str, str]) -> None:
     with pytest.raises(Denied):
-        check_origin(Headers(headers), ALLOWED)
+        check_origin(headers, ALLOWED)
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:1", "a.localhost", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8000"]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:1",
+        "a.localhost",
+        "127.0.0.1",
+        "127.9.9.9:80",
+        "[::1]",
+        "[::1]:8000",
+        "mcp.example.com",
+        "mcp-server:81",
+    ],
 )
 def test_names_of_this_machine(host: str) -> None:
-    check_host(Headers({"host": host}))
+    check_host({"host": host}, ("mcp.example.com", "mcp-server:*"))
 
 
 @pytest.mark.parametrize(
-    "host", ["", ":80", "evil.example", "localhost.evil.example", "notlocalhost", "10.0.0.1", "[::2]"]
+    "host",
+    [
+        "",
+        ":80",
+        "evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "10.0.0.1",
+        "[::2]",
+        "x.mcp.example.com",
+    ],
 )
 def test_names_of_other_machines(host: str) -> None:
     with pytest.raises(Denied):
-        check_host(Headers({"host": host}))
+        check_host({"host": host}, ("mcp.example.com", "mcp-server:*"))

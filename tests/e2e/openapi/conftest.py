@@ -1,0 +1,26 @@
+"""A running system without limits of calls: what is looked for is a request that breaks, not one that waits."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from integration.demo.running import UP, RunningCommand, start
+
+UNLIMITED = {
+    "RATE_LIMIT_RPM": "1000000",
+    "AIRTABLE_CALLS_PER_SECOND_PER_BASE": "100",
+    "AIRTABLE_CALLS_PER_SECOND_PER_TOKEN": "1000",
+}
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCommand]:
+    """The whole system on ports of its own."""
+    running = start(tmp_path_factory.mktemp("system"), "up", environment=UNLIMITED)
+    try:
+        running.wait_for(UP)
+        emulator = f"http://127.0.0.1:{8090 + running.port_offset}"
+        httpx2.patch(f"{emulator}/_emulator/settings", json={"limits": False}).raise_for_status()
+        yield running
+    finally:
+        running.interrupt()

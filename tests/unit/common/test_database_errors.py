@@ -1,0 +1,35 @@
+"""What the database driver raises, as callers see it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.errors import Unavailable
+
+
+class DriverError(Exception):
+    """An error of the driver with PostgreSQL's own code."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P03", "53300"])
+def test_a_server_that_cannot_serve_now_is_unavailable(sqlstate: str) -> None:
+    with pytest.raises(Unavailable) as caught, database_errors():
+        raise DBAPIError("SELECT 1", {}, DriverError(sqlstate))
+    assert caught.value.metadata == {"dependency": "postgres"}
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), OperationalError("x", {}, OSError())])
+def test_a_server_out_of_reach_is_unavailable(error: Exception) -> None:
+    with pytest.raises(Unavailable), database_errors():
+        raise error
+
+
+def test_a_wrong_statement_stays_a_fault_of_ours() -> None:
+    with pytest.raises(DBAPIError), database_errors():
+        raise DBAPIError("SELEC 1", {}, DriverError("42601"))
