@@ -54,10 +54,12 @@ class _Line(Generic[W]):
             self.by_caller.move_to_end(item.caller)
 
     def ahead_of_new(self, caller: str) -> int:
-        """How many are served before one that `caller` adds now."""
-        rounds = len(self.by_caller.get(caller, ()))
-        others = (len(waiting) for name, waiting in self.by_caller.items() if name != caller)
-        return rounds + sum(min(length, rounds + 1) for length in others)
+        """At least so many are served before one that `caller` adds now."""
+        rounds, ahead, had_its_turn = len(self.by_caller.get(caller, ())), 0, False
+        for name, waiting in self.by_caller.items():
+            had_its_turn = had_its_turn or name == caller
+            ahead += min(len(waiting), rounds if had_its_turn else rounds + 1)
+        return ahead
 
 
 class FairQueue(Generic[W]):
@@ -99,7 +101,8 @@ class FairQueue(Generic[W]):
         if not bulk:
             return self._interactive.ahead_of_new(caller)
         bulk_ahead = self._bulk.ahead_of_new(caller)
-        return bulk_ahead + min(len(self._interactive), (BULK_EVERY - 1) * (bulk_ahead + 1))
+        due = (BULK_EVERY - 1) * (bulk_ahead + 1) - self._interactive_served
+        return bulk_ahead + max(0, min(len(self._interactive), due))
 
     def _line(self, item: W) -> _Line[W]:
         return self._bulk if item.bulk else self._interactive

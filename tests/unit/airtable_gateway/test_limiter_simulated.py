@@ -78,14 +78,14 @@ async def run(schedule: Schedule) -> Airtable:
     return airtable
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(schedules)
 def test_no_second_ever_sees_more_than_five_arrivals(schedule: Schedule) -> None:
     airtable = simulate(run(schedule))
     assert peak(airtable.arrivals.get(BASE, [])) <= 5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_every_call_is_served_in_time_when_nothing_fails(seed: int, replicas: int) -> None:
     airtable = simulate(run(Schedule(seed, replicas, calls=100, spread=0.0)))
