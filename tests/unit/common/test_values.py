@@ -21,5 +21,5 @@ def test_numbers(sent: float, kind: type[Any]) -> None:
 
 
 def test_nothing_is_lost() -> None:
-    values = {"a": None, "b": [True, {"c": ""}], "d": {}, "e": "é\n"}
+    values: dict[str, Any] = {"a": None, "b": [True, {"c": ""}], "d": {}, "e": "é\n"}
     assert struct_to_dict(dict_to_struct(values)) == values
