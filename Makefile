@@ -23,11 +23,11 @@ up: setup ## Start everything without the show; stays up until Ctrl-C
 .PHONY: test
 test: setup test-deps ## Run every check that needs no account, key or cluster (ARGS are pytest's)
 	@echo "All tests on two cores. Less: make test-fast, or make test ARGS=tests/unit/devkit"
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take no more than a few seconds and need no browser
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser and not conformance" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance" $(ARGS)
 
 .PHONY: test-deps
 test-deps: ## Install Chromium for the browser test, if there is none
