@@ -27,6 +27,7 @@ local function share(limit) return math.floor(limit / expected_replicas) end
 
 local function count_present(now)
     redis.call('ZREMRANGEBYSCORE', prefix .. ':replicas', '-inf', text(now))
+    redis.call('ZREMRANGEBYSCORE', prefix .. ':replicas', text(now + presence + SECOND), '+inf')  -- the clock went back
     return redis.call('ZCARD', prefix .. ':replicas')
 end
 

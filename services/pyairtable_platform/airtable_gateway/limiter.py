@@ -81,9 +81,6 @@ class Window:
     def __init__(self) -> None:
         self._latest: dict[str, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._latest)
-
     def place_at(self, now: float, limit: int, *, ahead: int = 0, expected_by: Pace | None = None) -> float:
         """The moment from which there is a place for a call behind `ahead` others.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from pyairtable_platform.common.errors import PyAirtableError, RateLimited
+from pyairtable_platform.common.errors import RateLimited
 
 from . import metrics
 from .fair_queue import FairQueue
@@ -141,7 +141,7 @@ class Scheduler:
         """A permit or a wait; None when none can be had, which all who wait are told."""
         try:
             return await self._limiter.draw(ask)
-        except PyAirtableError as error:
+        except Exception as error:  # whatever it is, those who wait must not wait for ever
             for ticket in list(line.queue):
                 self._refuse(ticket, line, error)
             return None
@@ -177,7 +177,7 @@ class Scheduler:
                 self._refuse(ticket, line, self._too_late(seconds))
 
     @staticmethod
-    def _refuse(ticket: _Ticket, line: _Line, error: PyAirtableError) -> None:
+    def _refuse(ticket: _Ticket, line: _Line, error: Exception) -> None:
         line.queue.give_up(ticket)
         if not ticket.permit.done():
             ticket.permit.set_exception(error)

@@ -74,6 +74,8 @@ class SimulatedStore:
 
     pace: Pace
     clock: Callable[[], float] = now
+    shift: float = 0.0
+    """How far its clock is from the true one."""
     windows: dict[str, Window] = field(default_factory=dict)
     queues: dict[str, dict[str, float]] = field(default_factory=dict)
     promised: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class SimulatedStore:
     replicas: dict[str, float] = field(default_factory=dict)
     born: float | None = None
 
+    def time(self) -> float:
+        """What its clock shows."""
+        return self.clock() + self.shift
+
     def forget(self) -> None:
         """What a restart of Valkey does."""
         for memory in (self.windows, self.queues, self.promised, self.last, self.crowded, self.pauses, self.replicas):
@@ -90,27 +96,38 @@ class SimulatedStore:
         self.born = None
 
     def present(self) -> int:
-        self.replicas = {name: until for name, until in self.replicas.items() if until > self.clock()}
+        moment, longest = self.time(), self.time() + self.pace.presence + 1.0
+        self.replicas = {name: until for name, until in self.replicas.items() if moment < until < longest}
         return len(self.replicas)
 
+    def _remember_birth(self) -> None:
+        if self.born is None or self.born > self.time():
+            self.born = self.time()
+
     def beat(self, replica: str, *, join: bool) -> int:
-        self.born = self.clock() if self.born is None else self.born
+        self._remember_birth()
         if join:
-            self.replicas[replica] = self.clock() + self.pace.presence
+            self.replicas[replica] = self.time() + self.pace.presence
         return self.present()
 
     def ask(self, replica: str, ask: Ask) -> Answer:
-        moment, present = self.clock(), self.present()
-        self.born = moment if self.born is None else self.born
+        moment, present = self.time(), self.present()
+        self._remember_birth()
         for name in ask.names:
-            if self.pauses.get(name, 0.0) > moment:
+            if self.pauses.get(name, -math.inf) > moment:
                 return Wait(self.pauses[name] - moment, paused=True)
-        if moment < self.born + self.pace.hold:
+        if self.born is not None and moment < self.born + self.pace.hold:
             return Wait(self.born + self.pace.hold - moment)
         start = probably = moment
         for position, (name, limit) in enumerate(ask.windows):
             window = self.windows.setdefault(name, Window())
             limit = self.pace.shared_limit(limit, present)
+            if max(window._latest.values(), default=-math.inf) > moment + self.pace.lease + 1.0:  # the clock went back
+                del self.windows[name]
+                self.queues.pop(ask.names[0], None)
+                self.promised.pop(ask.names[0], None)
+                self.born = moment
+                return Wait(self.pace.hold)
             ahead, due = 0, 0
             if position == 0:
                 ahead, due = self._line_up(replica, name, ask)
@@ -122,22 +139,22 @@ class SimulatedStore:
 
     def _line_up(self, replica: str, name: str, ask: Ask) -> tuple[int, int]:
         queue, promised = self.queues.setdefault(name, {}), self.promised.setdefault(name, {})
-        for gone in [other for other, until in promised.items() if until <= self.clock()]:
+        for gone in [other for other, until in promised.items() if until <= self.time()]:
             queue.pop(gone, None)
             del promised[gone]
-        queue.setdefault(replica, self.clock() + (_BULK_STANDS_BACK if ask.bulk else 0.0))
+        queue.setdefault(replica, self.time() + (_BULK_STANDS_BACK if ask.bulk else 0.0))
         order = sorted(queue, key=lambda other: (queue[other], other))
         before = order[: order.index(replica)]
-        return len(before), sum(promised.get(other, 0.0) <= self.clock() + _KEEP_PLACE for other in before)
+        return len(before), sum(promised.get(other, -math.inf) <= self.time() + _KEEP_PLACE for other in before)
 
     def _after_gap(self, name: str, limit: int, ahead: int) -> float:
-        is_crowded = name in self.crowded and self.clock() < self.crowded[name] + 1.0
-        if not is_crowded or name not in self.last or limit <= 0:
-            return self.clock()
+        is_crowded = name in self.crowded and self.time() < self.crowded[name] + 1.0
+        if not is_crowded or name not in self.last or self.last[name] > self.time() + 1.0 or limit <= 0:
+            return self.time()
         return self.last[name] + math.floor(_GAP / limit * 1e6) / 1e6 * (ahead + 1)
 
     def _answer(self, replica: str, ask: Ask, start: float, probably: float, present: int) -> Answer:
-        name, moment = ask.names[0], self.clock()
+        name, moment = ask.names[0], self.time()
         if start > moment:
             self.crowded[name] = moment
         if start > moment + GRANT_AHEAD:
@@ -161,6 +178,7 @@ class Link:
     dice: random.Random
     delay: float = 0.001
     outages: list[tuple[float, float]] = field(default_factory=list)
+    sample: tuple[float, float, float] | None = None
 
     def is_cut(self) -> bool:
         return any(start <= now() < end for start, end in self.outages)
@@ -169,15 +187,25 @@ class Link:
         """There and back. A link that is cut on the way back has carried the command out."""
         if self.is_cut():
             raise StoreAway("cut")
+        before = now()
         await asyncio.sleep(self.dice.uniform(0, self.delay))
         if self.is_cut():
             await asyncio.sleep(0.2)
             raise StoreAway("cut")
-        result = action()
+        result, shown = action(), self.store.time()
         await asyncio.sleep(self.dice.uniform(0, self.delay))
         if self.is_cut():
             raise StoreAway("cut")
+        self._check_clock(before, shown)
         return result
+
+    def _check_clock(self, before: float, shown: float) -> None:
+        """As ValkeyPermits does."""
+        previous, self.sample = self.sample, (before, now(), shown)
+        if previous is not None:
+            least, most = before - previous[1], now() - previous[0]
+            if not least - 0.005 <= shown - previous[2] <= most + 0.005:
+                raise StoreAway("the clock was changed")
 
     async def ask(self, ask: Ask) -> Answer:
         return await self._reach(lambda: self.store.ask(self.replica, ask))
@@ -186,17 +214,17 @@ class Link:
         return await self._reach(lambda: self.store.beat(self.replica, join=join))
 
     async def sent(self, ask: Ask) -> None:
-        await self._reach(lambda: self._lower(ask, self.store.clock() + self.store.pace.jitter))
+        await self._reach(lambda: self._lower(ask, self.store.time() + self.store.pace.jitter))
 
     async def answered(self, ask: Ask) -> None:
-        await self._reach(lambda: self._lower(ask, self.store.clock()))
+        await self._reach(lambda: self._lower(ask, self.store.time()))
 
     async def release(self, ask: Ask) -> None:
         await self._reach(lambda: self._release(ask))
 
     async def pause(self, name: str, seconds: float) -> None:
-        until = now() + seconds
-        await self._reach(lambda: self.store.pauses.update({name: max(until, self.store.pauses.get(name, 0.0))}))
+        until = self.store.time() + seconds
+        await self._reach(lambda: self.store.pauses.update({name: max(until, self.store.pauses.get(name, -math.inf))}))
 
     def _release(self, ask: Ask) -> None:
         for name in ask.names:

@@ -29,6 +29,8 @@ class Schedule:
     """Seconds over which the calls come in."""
     outages: tuple[tuple[int, float, float], ...] = ()
     """Replica (-1: all, and the store forgets), start, length."""
+    clock_changes: tuple[tuple[float, float], ...] = ()
+    """When, and by how much the clock of the store is changed."""
     store_delay: float = 0.002
     handshakes: bool = False
     jitter: float = 0.04
@@ -41,6 +43,9 @@ schedules = st.builds(
     calls=st.integers(1, 80),
     spread=st.floats(0, 12),
     outages=st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 10), st.floats(0.1, 8)), max_size=3).map(tuple),
+    clock_changes=st.lists(
+        st.tuples(st.floats(0, 10), st.sampled_from([-172800.0, -3.0, -0.5, 0.5, 3.0, 172800.0])), max_size=1
+    ).map(tuple),
     store_delay=st.sampled_from([0.0, 0.002, 0.05, 0.12]),
     handshakes=st.booleans(),
     jitter=st.sampled_from([0.001, 0.04, 0.2]),
@@ -59,6 +64,8 @@ async def run(schedule: Schedule) -> Airtable:
                 link.outages.append((start, start + length))
         if which == -1:
             asyncio.get_running_loop().call_at(start + length / 2, store.forget)
+    for moment, change in schedule.clock_changes:
+        asyncio.get_running_loop().call_at(moment, setattr, store, "shift", change)
     replicas = [await Replica.start(link, pace) for link in links]
     beating = [asyncio.create_task(replica.limiter.keep_in_touch()) for replica in replicas]
 
