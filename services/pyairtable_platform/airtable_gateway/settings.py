@@ -8,16 +8,16 @@ from pydantic import Field, SecretStr, field_validator
 
 from pyairtable_platform.common.settings import (
     DatabaseSettings,
-    PeerSettings,
     RedisSettings,
     ServiceSettings,
+    WorkspacesPeer,
     readable_folder,
 )
 
-from .limiter import Pace
+from .windows import Pace
 
 
-class Settings(PeerSettings, DatabaseSettings, RedisSettings, ServiceSettings):
+class Settings(WorkspacesPeer, DatabaseSettings, RedisSettings, ServiceSettings):
     """The environment of `airtable-gateway`."""
 
     http_port: int = Field(default=8002, ge=0, le=65535)

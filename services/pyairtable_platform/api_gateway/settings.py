@@ -10,17 +10,28 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from pyairtable_platform.common.settings import (
+    AirtableGatewayPeer,
     CorsSettings,
-    PeerSettings,
+    LlmOrchestratorPeer,
+    McpServerPeer,
     RedisSettings,
     ServiceSettings,
+    WorkspacesPeer,
     comma_separated,
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Settings(ServiceSettings, CorsSettings, RedisSettings, PeerSettings):
+class Settings(
+    ServiceSettings,
+    CorsSettings,
+    RedisSettings,
+    WorkspacesPeer,
+    AirtableGatewayPeer,
+    McpServerPeer,
+    LlmOrchestratorPeer,
+):
     """Settings of the api-gateway."""
 
     http_port: int = Field(default=8000, ge=0, le=65535)

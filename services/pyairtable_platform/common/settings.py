@@ -174,25 +174,40 @@ class RedisSettings(BaseSettings):
         return value
 
 
-class PeerSettings(BaseSettings):
-    """Addresses of the other services (gRPC targets as HOST:PORT)."""
+class WorkspacesPeer(BaseSettings):
+    """Where the workspace registry is."""
 
     model_config = COMMON
 
     workspaces_target: str = "127.0.0.1:9006"
-    """The workspace registry."""
+    """The workspace registry over gRPC, as HOST:PORT."""
+
+
+class AirtableGatewayPeer(BaseSettings):
+    """Where the gateway to Airtable is."""
+
+    model_config = COMMON
 
     airtable_gateway_target: str = "127.0.0.1:9002"
-    """The gateway to Airtable."""
+    """The gateway to Airtable over gRPC, as HOST:PORT."""
+
+
+class McpServerPeer(BaseSettings):
+    """Where the tool server is."""
+
+    model_config = COMMON
 
     mcp_server_target: str = "127.0.0.1:9001"
-    """The tool server over gRPC."""
+    """The tool server over gRPC, as HOST:PORT."""
 
-    mcp_server_url: str = "http://127.0.0.1:8001/mcp"
-    """The tool server over MCP."""
+
+class LlmOrchestratorPeer(BaseSettings):
+    """Where chat is."""
+
+    model_config = COMMON
 
     llm_orchestrator_target: str = "127.0.0.1:9003"
-    """Chat."""
+    """Chat over gRPC, as HOST:PORT."""
 
 
 def load(cls: type[S]) -> S:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from pyairtable_platform.common.settings import DatabaseSettings, PeerSettings, ServiceSettings
+from pyairtable_platform.common.settings import DatabaseSettings, McpServerPeer, ServiceSettings, WorkspacesPeer
 
 
-class Settings(ServiceSettings, DatabaseSettings, PeerSettings):
+class Settings(ServiceSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer):
     """Settings of llm-orchestrator."""
 
     http_port: int = Field(default=8003, ge=0, le=65535)
@@ -39,6 +39,9 @@ class Settings(ServiceSettings, DatabaseSettings, PeerSettings):
 
     mcp_tools_enabled: bool = True
     """Give the model tools; false is a plain chat."""
+
+    mcp_server_url: str = "http://127.0.0.1:8001/mcp"
+    """The tool server over MCP."""
 
     use_http_mcp: bool = True
     """Call tools over MCP (MCP_SERVER_URL); false is gRPC (MCP_SERVER_TARGET)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pyairtable_platform.common.settings import PeerSettings, ServiceSettings
+from pyairtable_platform.common.settings import AirtableGatewayPeer, ServiceSettings
 
 
-class Settings(ServiceSettings, PeerSettings):
+class Settings(ServiceSettings, AirtableGatewayPeer):
     """What the tool server can be told."""
 
     http_port: int = Field(default=8001, ge=0, le=65535)
