@@ -1,4 +1,4 @@
--- The windows that all gateway replicas share: the rules of limiter.py, atomic, by this server's clock.
+-- The windows that all gateway replicas share: the rules of windows.py, atomic, by this server's clock.
 -- KEYS[1] prefix of all keys. ARGV: operation, not_after, jitter, lease, presence, replicas, own name, and the
 -- operation's own arguments. Times are microseconds. Returns {verdict, now, wait, present}.
 --
@@ -70,7 +70,7 @@ local function after_gap(name, now, limit, ahead)
     return last + math.floor(GAP / limit) * (ahead + 1)
 end
 
--- When there is a place for a call behind `ahead` others: as Window.place_at in limiter.py.
+-- When there is a place for a call behind `ahead` others: as Window.place_at in windows.py.
 local function place_at(latest, now, limit, ahead)
     if limit <= ahead then return now + SECOND end
     local leaves = latest[#latest + ahead - limit + 1]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2, timestamp_pb2
 
+from pyairtable_platform.common.errors import InvalidInput
 from pyairtable_platform.common.values import dict_to_struct, struct_to_dict, to_timestamp
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
 from pyairtable_protos.airtable.v1 import record_pb2, schema_pb2
@@ -25,6 +28,10 @@ _STATES = {
     RowState.UNKNOWN: record_pb2.ROW_STATE_UNKNOWN,
     RowState.NOT_ATTEMPTED: record_pb2.ROW_STATE_NOT_ATTEMPTED,
 }
+
+A = TypeVar("A")
+B = TypeVar("B")
+_STEP = 200
 
 ListRequest = rpc.ListRecordsRequest | rpc.StreamRecordsRequest
 WriteRequest = rpc.CreateRecordsRequest | rpc.UpdateRecordsRequest | rpc.UpsertRecordsRequest | rpc.DeleteRecordsRequest
@@ -58,8 +65,33 @@ def to_options(request: WriteRequest) -> WriteOptions:
     )
 
 
-def to_updates(rows: Sequence[record_pb2.RecordUpdate]) -> list[tuple[str, Json]]:
-    return [(row.id, struct_to_dict(row.fields)) for row in rows]
+async def to_cells(rows: Sequence[record_pb2.NewRecord | record_pb2.RecordUpdate]) -> list[Json]:
+    """The cells of each row. Raises InvalidInput for numbers that JSON cannot hold: they would clear the cell."""
+    cells = await converted(lambda row: struct_to_dict(row.fields), rows)
+    for index, fields in enumerate(cells):
+        for name, value in fields.items():
+            if not is_finite(value):
+                raise InvalidInput.at(f"records[{index}].fields.{name}", "NaN and infinite numbers cannot be written")
+    return cells
+
+
+def is_finite(value: Any) -> bool:
+    """Whether all numbers in a value are."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    return all(map(is_finite, value)) if isinstance(value, list) else True
+
+
+async def converted(convert: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """Convert many items, letting other calls go on meanwhile: ten thousand records take a second."""
+    results: list[B] = []
+    for item in items:
+        results.append(convert(item))
+        if len(results) % _STEP == 0:
+            await asyncio.sleep(0)
+    return results
 
 
 def from_record(record: Mapping[str, Any]) -> record_pb2.Record:
@@ -85,11 +117,11 @@ def from_outcome(outcome: Outcome) -> record_pb2.RowOutcome:
     )
 
 
-def from_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+async def from_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The fields of a write's response."""
     counts = summary(outcomes)
     return {
-        "outcomes": [from_outcome(outcome) for outcome in outcomes],
+        "outcomes": await converted(from_outcome, outcomes),
         "summary": record_pb2.WriteSummary(**{state.lower(): count for state, count in counts.items()}),
     }
 

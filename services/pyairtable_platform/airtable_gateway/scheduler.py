@@ -13,7 +13,8 @@ from pyairtable_platform.common.errors import RateLimited
 
 from . import metrics
 from .fair_queue import FairQueue
-from .limiter import Ask, Clock, Limiter, Permit, Wait, new_permit_id
+from .limiter import Clock, Limiter, Permit, new_permit_id
+from .windows import Ask, Wait
 
 
 @dataclass(frozen=True, slots=True)

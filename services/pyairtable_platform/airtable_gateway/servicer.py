@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pyairtable_platform.common.values import struct_to_dict
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
 
 from . import messages
@@ -59,7 +58,8 @@ class AirtableGatewayServicer:
         records, token = await self._service.list_records(
             request.workspace, request.base_id, request.table_id, messages.to_query(request)
         )
-        return rpc.ListRecordsResponse(records=map(messages.from_record, records), next_page_token=token)
+        converted = await messages.converted(messages.from_record, records)
+        return rpc.ListRecordsResponse(records=converted, next_page_token=token)
 
     async def StreamRecords(
         self, request: rpc.StreamRecordsRequest, call: Any
@@ -68,7 +68,8 @@ class AirtableGatewayServicer:
             request.workspace, request.base_id, request.table_id, messages.to_query(request)
         )
         async for records, token in pages:
-            yield rpc.StreamRecordsResponse(records=map(messages.from_record, records), next_page_token=token)
+            converted = await messages.converted(messages.from_record, records)
+            yield rpc.StreamRecordsResponse(records=converted, next_page_token=token)
 
     async def GetRecord(self, request: rpc.GetRecordRequest, call: Any) -> rpc.GetRecordResponse:
         record = await self._service.get_record(
@@ -77,31 +78,33 @@ class AirtableGatewayServicer:
         return rpc.GetRecordResponse(record=messages.from_record(record))
 
     async def CreateRecords(self, request: rpc.CreateRecordsRequest, call: Any) -> rpc.CreateRecordsResponse:
-        rows = [struct_to_dict(row.fields) for row in request.records]
+        rows = await messages.to_cells(request.records)
         outcomes = await self._writes.create(
             request.workspace, request.base_id, request.table_id, rows, messages.to_options(request)
         )
-        return rpc.CreateRecordsResponse(**messages.from_outcomes(outcomes))
+        return rpc.CreateRecordsResponse(**await messages.from_outcomes(outcomes))
 
     async def UpdateRecords(self, request: rpc.UpdateRecordsRequest, call: Any) -> rpc.UpdateRecordsResponse:
-        rows = messages.to_updates(request.records)
+        cells = await messages.to_cells(request.records)
+        rows = [(row.id, fields) for row, fields in zip(request.records, cells, strict=True)]
         outcomes = await self._writes.update(
             request.workspace, request.base_id, request.table_id, rows, messages.to_options(request)
         )
-        return rpc.UpdateRecordsResponse(**messages.from_outcomes(outcomes))
+        return rpc.UpdateRecordsResponse(**await messages.from_outcomes(outcomes))
 
     async def UpsertRecords(self, request: rpc.UpsertRecordsRequest, call: Any) -> rpc.UpsertRecordsResponse:
-        rows = messages.to_updates(request.records)
+        cells = await messages.to_cells(request.records)
+        rows = [(row.id, fields) for row, fields in zip(request.records, cells, strict=True)]
         outcomes = await self._writes.update(
             request.workspace, request.base_id, request.table_id, rows, messages.to_options(request)
         )
-        return rpc.UpsertRecordsResponse(**messages.from_outcomes(outcomes))
+        return rpc.UpsertRecordsResponse(**await messages.from_outcomes(outcomes))
 
     async def DeleteRecords(self, request: rpc.DeleteRecordsRequest, call: Any) -> rpc.DeleteRecordsResponse:
         outcomes = await self._writes.delete(
             request.workspace, request.base_id, request.table_id, request.record_ids, messages.to_options(request)
         )
-        return rpc.DeleteRecordsResponse(**messages.from_outcomes(outcomes))
+        return rpc.DeleteRecordsResponse(**await messages.from_outcomes(outcomes))
 
     async def ListComments(self, request: rpc.ListCommentsRequest, call: Any) -> rpc.ListCommentsResponse:
         comments, token = await self._service.list_comments(

@@ -15,7 +15,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from .limiter import Answer, Ask, Clock, Granted, Pace, StoreAway, Wait
+from .limiter import Clock
+from .windows import Answer, Ask, Granted, Pace, StoreAway, Wait
 
 _DRIFT = 0.005
 """Seconds by which two readings of the server's clock may differ from our own measure of the time between them."""

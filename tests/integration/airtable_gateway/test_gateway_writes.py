@@ -152,3 +152,12 @@ async def test_a_base_bound_for_reading_refuses_writes_and_the_schema_needs_its_
         await gateway.call("CreateRecords", request)
     assert caught.value.reason is Reason.BASE_READ_ONLY
     assert caught.value.metadata["base"] == SECOND_BASE
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+async def test_a_number_that_json_cannot_hold_is_refused_and_clears_nothing(gateway: Gateway, number: float) -> None:
+    request = new_rows("Projects", [{"Name": "a"}, {"Name": "b"}])
+    request.records[1].fields.fields["Budget"].number_value = number
+    with pytest.raises(InvalidInput) as caught:
+        await gateway.call("CreateRecords", request)
+    assert caught.value.violations[0].field == "records[1].fields.Budget"

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from unit.airtable_gateway.simulation import SimulatedStore
 
 from pyairtable_devkit.databases import Valkey
-from pyairtable_platform.airtable_gateway.limiter import Answer, Ask, Granted, Pace, StoreAway, Wait
 from pyairtable_platform.airtable_gateway.valkey import ValkeyPermits
+from pyairtable_platform.airtable_gateway.windows import Answer, Ask, Granted, Pace, StoreAway, Wait
 
 PACE = Pace(replicas=2)
 WINDOWS = (("base:appOne", 5), ("token:t", 8))

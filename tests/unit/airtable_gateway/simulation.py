@@ -14,19 +14,18 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pyairtable_platform.airtable_gateway.limiter import (
+from pyairtable_platform.airtable_gateway.limiter import Limiter, Permit
+from pyairtable_platform.airtable_gateway.scheduler import Scheduler
+from pyairtable_platform.airtable_gateway.windows import (
     GRANT_AHEAD,
     Answer,
     Ask,
     Granted,
-    Limiter,
     Pace,
-    Permit,
     StoreAway,
     Wait,
     Window,
 )
-from pyairtable_platform.airtable_gateway.scheduler import Scheduler
 
 T = TypeVar("T")
 

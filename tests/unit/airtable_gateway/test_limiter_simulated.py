@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.airtable_gateway.simulation import Airtable, Link, Replica, SimulatedStore, now, peak, rate, simulate
 
-from pyairtable_platform.airtable_gateway.limiter import Pace
 from pyairtable_platform.airtable_gateway.scheduler import Turn
+from pyairtable_platform.airtable_gateway.windows import Pace
 from pyairtable_platform.common.errors import RateLimited, Unavailable
 
 BASE, TOKEN = "appOne", "token"

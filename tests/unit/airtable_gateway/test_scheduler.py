@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from unit.airtable_gateway.simulation import Link, Replica, SimulatedStore, now, simulate
 
-from pyairtable_platform.airtable_gateway.limiter import Pace, Paused
+from pyairtable_platform.airtable_gateway.limiter import Paused
 from pyairtable_platform.airtable_gateway.scheduler import Turn
+from pyairtable_platform.airtable_gateway.windows import Pace
 from pyairtable_platform.common.errors import RateLimited, Unavailable
 
 Scenario = Callable[[Replica], Coroutine[Any, Any, None]]
