@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2, timestamp_pb2
+from google.protobuf import struct_pb2, timestamp_pb2
 
 EXACT = 2**53
 """Whole numbers above this are not exact as doubles, and JSON writers refuse huge ones as integers."""
@@ -32,7 +32,9 @@ def value_to_plain(value: struct_pb2.Value) -> Any:
 
 def dict_to_struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
     """Plain values as a Struct."""
-    return json_format.ParseDict(dict(values), struct_pb2.Struct())
+    struct = struct_pb2.Struct()
+    struct.update(values)
+    return struct
 
 
 def to_timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
