@@ -53,6 +53,15 @@ async def test_table(page: Page) -> None:
     assert drawn.endswith("<p>after</p>")
 
 
+async def test_columns_of_numbers_stand_to_the_right_unless_told_otherwise(page: Page) -> None:
+    drawn = await page.evaluate(
+        DRAW, "| n | left | text |\n|---|:--|---|\n| 1,200.50 | 1 | 3 rooms |\n| **-7 %** | 2 | 4 |\n| | 3 | |"
+    )
+    assert '<th class="right">n</th><th>left</th><th>text</th>' in drawn
+    assert '<td class="right">1,200.50</td><td>1</td><td>3 rooms</td>' in drawn
+    assert '<td class="right"><strong>-7 %</strong></td><td>2</td><td>4</td>' in drawn
+
+
 async def test_links_lead_to_http_only_and_images_are_never_loaded(page: Page) -> None:
     link = '<a href="https://a.example/x" target="_blank" rel="noopener noreferrer nofollow">'
     assert await page.evaluate(DRAW, "[t](https://a.example/x)") == f"<p>{link}t</a></p>"

@@ -9,6 +9,8 @@ from e2e.web_chat.conftest import Site, watched_page
 from integration.api_gateway.upstream_fakes import FakeRun
 from playwright.async_api import Browser, Page, expect
 
+from pyairtable_protos.chat.v1 import run_pb2
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
@@ -36,7 +38,10 @@ async def test_chats_are_listed_opened_and_deleted(page: Page, site: Site) -> No
     async def script(run: FakeRun) -> None:
         run.start_tool("1", "list_tables", base_id="crm")
         run.end_tool("1", "list_tables", summary="10 tables", duration_ms=5)
-        run.done("Ten tables.", tools=("list_tables",))
+        cost = run_pb2.CostInfo(model="fake-model", total_tokens=1234, cached_tokens=1000, thinking_tokens=96)
+        done = run_pb2.RunDone(response="Ten tables.", tools_used=["list_tables"], cost_info=cost)
+        done.thinking_process = "I need the list."
+        run.write(done=done)
 
     site.chat.scripts["Tables?"] = script
     await page.get_by_label("Message").fill("Tables?")
@@ -51,7 +56,9 @@ async def test_chats_are_listed_opened_and_deleted(page: Page, site: Site) -> No
     assert page.url.endswith("#chat=session-1")
 
     await page.locator(".step summary").first.click()  # steps of an old answer are read when somebody asks
-    await expect(page.locator(".step .step summary")).to_contain_text("10 tables")
+    await expect(page.locator(".step .step summary")).to_contain_text(["Thinking", "10 tables"])
+    await expect(page.locator(".turn .cost")).to_have_text("1,234 tokens (1,000 cached, 96 thinking) · fake-model")
+    await expect(page.locator(".turn .copy")).to_be_visible()
 
     await page.go_back()
     await expect(page.locator(".turn .markdown")).to_have_text("You said: hello")
@@ -87,6 +94,7 @@ async def test_everything_works_by_keyboard(page: Page, site: Site) -> None:
     assert site.chat.runs == {}
     await page.keyboard.press("Enter")
     await expect(page.locator(".question")).to_contain_text("first line\nsecond line")
+    await expect(page.locator(".session")).to_contain_text("first line")  # the run was accepted
     assert site.chat.runs["run-1"].message == "first line\nsecond line"
     await page.get_by_role("button", name="New chat").focus()
     await page.keyboard.press("Enter")

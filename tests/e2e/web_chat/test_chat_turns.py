@@ -9,7 +9,7 @@ import grpc
 import pytest
 from e2e.web_chat.conftest import CuttableProxy, Site, watched_page
 from integration.api_gateway.upstream_fakes import FakeRun, until
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from pyairtable_protos.chat.v1 import run_pb2
 
@@ -101,6 +101,113 @@ async def test_a_message_that_is_refused_is_told_with_its_request_id(page: Page,
     await expect(failure).to_contain_text("this session has a run in progress")
     await expect(failure).to_contain_text("request ")
     await expect(page.get_by_label("Message")).to_be_editable()
+
+
+async def test_a_message_sent_before_the_workspaces_are_known_goes_to_the_right_one(
+    browser: Browser, site: Site
+) -> None:
+    site.chat.forget()
+    workspaces_known = asyncio.Event()
+    sent: list[Any] = []
+
+    async def hold(route: Route) -> None:
+        await workspaces_known.wait()
+        await route.continue_()
+
+    async def script(run: FakeRun) -> None:
+        run.done("Ten.", COST)
+
+    site.chat.scripts["Go"] = script
+    async with watched_page(browser, site.url) as page:
+        await page.route("**/api/workspaces", hold)
+        page.on("request", lambda one: sent.append(one.post_data_json) if one.url.endswith("/chat/stream") else None)
+        await page.goto(site.url)
+        await ask(page, "Go")
+        await expect(page.locator(".turn")).to_contain_text("Thinking")
+        workspaces_known.set()
+        await expect(page.locator(".turn .markdown")).to_have_text("Ten.")
+        await expect(page.locator(".session")).to_have_count(1)
+        await expect(page.locator(".turn .cost")).to_be_visible()  # the turn itself, not its history read again
+    assert [request["workspace"] for request in sent] == ["acme"]
+
+
+async def test_text_that_is_taken_back_is_replaced(page: Page, site: Site) -> None:
+    go_on, rewind = asyncio.Event(), asyncio.Event()
+
+    async def script(run: FakeRun) -> None:
+        run.say("I look. ")
+        run.start_tool("1", "list_tables")
+        run.end_tool("1", "list_tables", summary="10 tables", duration_ms=5)
+        run.say("There are **elev")
+        await rewind.wait()
+        run.write(rewound=run_pb2.RunRewound(response="I look. "))
+        await go_on.wait()
+        run.say("There are ten.")
+        run.done("I look. There are ten.", COST)
+
+    site.chat.scripts["Go"] = script
+    await ask(page, "Go")
+    said = page.locator(".turn .markdown")
+    await expect(said).to_have_text(["I look.", "There are **elev"])
+    rewind.set()
+    await expect(said).to_have_text(["I look."])
+    await expect(page.locator(".waiting")).to_have_text("Thinking")
+    go_on.set()
+    await expect(said).to_have_text(["I look.", "There are ten."])
+    await expect(page.locator(".answer-body > *")).to_have_count(3)
+    await expect(page.locator(".answer-body > *").nth(1).locator(".step-title")).to_have_text("List tables")
+
+
+async def test_all_text_may_be_taken_back(page: Page, site: Site) -> None:
+    async def script(run: FakeRun) -> None:
+        run.say("Once upon")
+        run.write(rewound=run_pb2.RunRewound())
+        run.done("Ten.")
+
+    site.chat.scripts["Go"] = script
+    await ask(page, "Go")
+    await expect(page.locator(".turn .markdown")).to_have_text(["Ten."])
+
+
+async def test_text_that_was_not_taken_back_to_a_known_piece_is_set_whole(page: Page, site: Site) -> None:
+    async def script(run: FakeRun) -> None:
+        run.say("One two")
+        run.write(rewound=run_pb2.RunRewound(response="Uno "))
+        run.say("due")
+        run.done("Uno due")
+
+    site.chat.scripts["Go"] = script
+    await ask(page, "Go")
+    await expect(page.locator(".turn .markdown")).to_have_text(["Uno due"])
+
+
+async def test_a_stream_that_ends_with_an_error_says_why_and_can_be_read_again(page: Page, site: Site) -> None:
+    go_on = asyncio.Event()
+
+    async def script(run: FakeRun) -> None:
+        run.start_tool("1", "list_tables")
+        run.say("Half an ans")
+        run.break_streams(grpc.StatusCode.INTERNAL, "the log of this run cannot be read")
+        await go_on.wait()
+        run.say("wer.")
+        run.done("Half an answer.", COST)
+
+    site.chat.scripts["Go"] = script
+    await ask(page, "Go")
+    failure = page.get_by_role("alert").filter(has_text="the log of this run cannot be read")
+    await expect(failure).to_contain_text("request ")
+    await expect(page.locator(".turn .markdown")).to_have_text("Half an ans")
+    await expect(page.locator(".waiting")).to_be_hidden()
+    await expect(page.locator(".step").get_by_label("interrupted")).to_be_visible()
+    await expect(page.get_by_role("button", name="Stop the answer")).to_be_hidden()
+    await expect(page.get_by_label("Message")).to_be_editable()
+
+    site.chat.runs["run-1"].broken = None
+    go_on.set()
+    await failure.get_by_role("button", name="Read the answer again").click()
+    await expect(page.locator(".turn .markdown")).to_have_text("Half an answer.")
+    await expect(page.locator(".turn")).to_have_count(1)
+    assert len(site.chat.runs) == 1  # the message was not sent again: its run may have written something
 
 
 async def test_stop_ends_the_run_and_keeps_what_was_written(page: Page, site: Site) -> None:

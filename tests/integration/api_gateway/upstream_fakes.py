@@ -135,6 +135,7 @@ class FakeRun:
     events: list[run_pb2.RunEvent] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    broken: tuple[grpc.StatusCode, str] | None = None  # how streams end that have read all there is
 
     @property
     def ended(self) -> bool:
@@ -143,6 +144,14 @@ class FakeRun:
     def write(self, **kind: Any) -> None:
         """Append an event, given by the name of its kind."""
         self.events.append(run_pb2.RunEvent(id=len(self.events) + 1, run_id=self.id, **kind))
+        self._tell_readers()
+
+    def break_streams(self, code: grpc.StatusCode, details: str) -> None:
+        """Let every stream of this run fail after the events so far; the run itself goes on."""
+        self.broken = (code, details)
+        self._tell_readers()
+
+    def _tell_readers(self) -> None:
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -161,13 +170,13 @@ class FakeRun:
         self.write(done=run_pb2.RunDone(response=response, cost_info=cost, tools_used=tools))
 
     async def read(self, after: int) -> AsyncIterator[run_pb2.RunEvent]:
-        """The events after one, until the run has ended."""
+        """The events after one, until the run has ended or its streams are broken."""
         while True:
             changed = self.changed
             while after < len(self.events):
                 after += 1
                 yield self.events[after - 1]
-            if self.ended:
+            if self.ended or self.broken:
                 return
             if changed is self.changed:  # else something was written while the last event was read
                 await changed.wait()
@@ -239,18 +248,20 @@ class FakeChat(chat_service_pb2_grpc.ChatServiceServicer):
     async def StreamChat(self, request: Any, context: Any) -> AsyncIterator[Any]:
         if self.refuse is not None:
             await self.refuse(context)
-        async for event in self._read(self.begin(request.chat), 0):
+        async for event in self._read(self.begin(request.chat), 0, context):
             yield chat_service_pb2.StreamChatResponse(event=event)
 
     async def WatchRun(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        async for event in self._read(self.runs[request.run_id], request.after_event_id):
+        async for event in self._read(self.runs[request.run_id], request.after_event_id, context):
             yield chat_service_pb2.WatchRunResponse(event=event)
 
-    async def _read(self, run: FakeRun, after: int) -> AsyncIterator[run_pb2.RunEvent]:
+    async def _read(self, run: FakeRun, after: int, context: Any) -> AsyncIterator[run_pb2.RunEvent]:
         self.streams_open += 1
         try:
             async for event in run.read(after):
                 yield event
+            if run.broken:
+                await context.abort(*run.broken)
         finally:
             self.streams_open -= 1
 

@@ -21,26 +21,37 @@ const thread = byId("thread");
 
 function send(text) {
   if (state.run || !text.trim()) return;
-  const request = { message: text, session_id: state.session, workspace: state.workspace, idempotency_key: randomKey() };
-  const turn = addTurn(text, () => {
-    turn.element.remove();
-    send(text);
-  });
-  run(turn, { workspace: state.workspace, request });
+  run(addTurn(text, sendAgain), newRun(text));
 }
 
-/** Follows a run to its end and shows it in a turn. */
-async function run(turn, target) {
-  const run = { id: target.runId ?? "", abort: new AbortController(), stopWanted: false };
+function sendAgain(turn) {
+  if (state.run) return;
+  turn.element.remove();
+  send(turn.question);
+}
+
+/** What `follow` needs for a new run. Who is quick may send before the workspaces have been read. */
+async function newRun(text) {
+  const request = { message: text, session_id: state.session, idempotency_key: randomKey() };
+  await workspacesRead;
+  return { workspace: state.workspace, request: { ...request, workspace: state.workspace } };
+}
+
+/** Follows a run to its end and shows it in a turn. `coming` is a target of `follow`, or the promise of one. */
+async function run(turn, coming) {
+  const run = { id: "", abort: new AbortController(), stopWanted: false };
   setRun(run);
   try {
+    const target = await coming;
+    run.id = target.runId ?? "";
+    if (run.id && run.stopWanted) cancel(run);
     for await (const event of follow(target, run.abort.signal, showConnection)) {
       if (!run.id) accepted(run, event);
       turn.show(event);
       stayAtBottom();
     }
   } catch (error) {
-    if (!run.abort.signal.aborted) turn.fail(plainWords(error), error);
+    if (!run.abort.signal.aborted) failToFollow(turn, run, error);
   } finally {
     showConnection("open");
     if (state.run === run) setRun(null);
@@ -48,6 +59,19 @@ async function run(turn, target) {
   stayAtBottom();
   if (!run.abort.signal.aborted) refreshCost();
   sessions.load();
+}
+
+/** The stream broke for good. The run may go on, and has maybe written something: it is not begun a second time. */
+function failToFollow(turn, run, error) {
+  const readAgain = run.id && (() => followAgain(turn, run.id));
+  turn.fail(plainWords(error), { reason: error.reason, requestId: error.requestId, readAgain });
+}
+
+function followAgain(turn, runId) {
+  if (state.run) return;
+  const again = new Turn(turn.question, turn.retry);
+  turn.element.replaceWith(again.element);
+  run(again, { workspace: state.workspace, runId });
 }
 
 /** The first event tells the ids; a stop that was asked for before is done now. */
@@ -131,19 +155,20 @@ async function showHistory(messages) {
     if (said.role === "assistant") continue;
     const answer = messages[i + 1]?.role === "assistant" ? messages[i + 1] : null;
     const turn = addTurn(said.content);
-    if (answer) turn.showPast(answer.content, answer.tools_used, (element) => loadSteps(element, answer.run_id));
+    if (answer) turn.showPast(answer.content, answer.tools_used, (element) => loadSteps(turn, element, answer.run_id));
     else if (said.run_id) run(turn, { workspace: state.workspace, runId: said.run_id }); // unfinished, stopped or failed
     else turn.fail("There is no answer to this message.");
   }
   scrollToEnd();
 }
 
-async function loadSteps(element, runId) {
+async function loadSteps(turn, element, runId) {
   element.textContent = "Reading the steps";
   try {
     const events = [];
     for await (const event of follow({ workspace: state.workspace, runId }, new AbortController().signal, () => {})) events.push(event);
     drawSteps(element, events);
+    turn.showCost(events.at(-1).done?.cost_info);
   } catch (error) {
     element.textContent = plainWords(error);
   }
@@ -343,17 +368,14 @@ addEventListener("popstate", () => {
   else newChat();
 });
 
-async function start() {
+async function start(wanted) {
   showHealth();
   setInterval(showHealth, 30000);
-  try {
-    await showWorkspaces();
-  } catch (error) {
-    showBanner(error);
-  }
+  await workspacesRead;
   sessions.workspace = state.workspace;
   sessions.load();
-  if (sessionInAddress()) openSession(sessionInAddress());
+  if (wanted && !state.run && !state.session) openSession(wanted);
 }
 
-start();
+const workspacesRead = showWorkspaces().catch(showBanner);
+start(sessionInAddress());

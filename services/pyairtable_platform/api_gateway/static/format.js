@@ -33,11 +33,11 @@ export function ago(timestamp) {
   return "";
 }
 
-/** One line under an answer: cost, tokens, model. */
+/** One line under an answer, such as "$0.0024 · 9,872 tokens (8,676 cached, 192 thinking) · gemini-3.8-flash". */
 export function costLine(cost) {
   if (!cost) return "";
-  const parts = [money(cost.total_cost_usd), count(cost.total_tokens, "token")];
-  if (cost.thinking_tokens) parts.push(`${count(cost.thinking_tokens, "token")} of thinking`);
-  if (cost.model) parts.push(cost.model);
-  return parts.filter(Boolean).join(" · ");
+  const among = [[cost.cached_tokens, "cached"], [cost.thinking_tokens, "thinking"]];
+  const named = among.filter(([number]) => number).map(([number, word]) => `${number.toLocaleString()} ${word}`);
+  const tokens = count(cost.total_tokens, "token") + (named.length ? ` (${named.join(", ")})` : "");
+  return [money(cost.total_cost_usd), tokens, cost.model].filter(Boolean).join(" · ");
 }

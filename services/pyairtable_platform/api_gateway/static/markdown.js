@@ -137,14 +137,22 @@ function drawItem(lines, depth) {
 }
 
 function drawTable(lines) {
-  const sides = cellsOf(lines[1]).map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : ""));
-  const row = (line, tag) => {
-    const cells = cellsOf(line).slice(0, sides.length);
-    return el("tr", {}, ...cells.map((cell, i) => withInline(el(tag, { class: sides[i] || undefined }), cell)));
-  };
+  const rows = lines.slice(2).map(cellsOf);
+  const sides = cellsOf(lines[1]).map((divider, i) => sideOf(divider, rows.map((cells) => cells[i])));
+  const row = (cells, tag) => el("tr", {}, ...cells.slice(0, sides.length).map((cell, i) =>
+    withInline(el(tag, { class: sides[i] || undefined }), cell)));
   return el("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", {},
-    el("thead", {}, row(lines[0], "th")),
-    el("tbody", {}, ...lines.slice(2).map((line) => row(line, "td")))));
+    el("thead", {}, row(cellsOf(lines[0]), "th")),
+    el("tbody", {}, ...rows.map((cells) => row(cells, "td")))));
+}
+
+const NUMBER = /^\*{0,2}[-+−]?[$€£]?\d[\d.,]*\s?%?\*{0,2}$/;
+
+/** Where a column stands: as its divider says, and numbers to the right when it says nothing. */
+function sideOf(divider, cells) {
+  if (divider.endsWith(":")) return divider.startsWith(":") ? "center" : "right";
+  const filled = cells.filter(Boolean);
+  return !divider.startsWith(":") && filled.length && filled.every((cell) => NUMBER.test(cell)) ? "right" : "";
 }
 
 function cellsOf(line) {

@@ -46,7 +46,7 @@ export class Sessions {
     const title = session.title || session.id;
     const current = session.id === this.current;
     return el("li", { class: current ? "session current" : "session" },
-      el("button", { class: "session-open", type: "button", "aria-current": current && "page", onclick: () => this.on.open(session.id) },
+      el("button", { class: "session-open", type: "button", title, "aria-current": current && "page", onclick: () => this.on.open(session.id) },
         el("span", { class: "session-title", text: title }),
         el("span", { class: "session-time", text: ago(session.updated_at) })),
       el("button", { class: "session-delete", type: "button", "aria-label": `Delete chat: ${title}`, title: "Delete", onclick: () => this.delete(session.id, title), text: "×" }));

@@ -12,14 +12,17 @@ const REMEDIES = {
 };
 
 export class Turn {
-  /** @param {string} question  @param {() => void} [retry] what the button beside an error does */
+  /** @param {string} question  @param {(turn: Turn) => void} [retry] sends the question again */
   constructor(question, retry) {
+    this.question = question;
     this.retry = retry;
     this.steps = new Map();
-    this.text = null; // the piece of the answer that is being written
+    this.texts = []; // the pieces of the answer, with steps between them
+    this.text = null; // the one that is being written
     this.body = el("div", { class: "answer-body" });
     this.waiting = el("p", { class: "waiting" }, el("span", { class: "dots", "aria-hidden": "true" }), el("span", { text: "Thinking" }));
-    this.footer = el("footer", { class: "turn-footer", hidden: true });
+    this.cost = el("span", { class: "cost", hidden: true });
+    this.footer = el("footer", { class: "turn-footer", hidden: true }, this.cost);
     this.element = el("article", { class: "turn" },
       el("div", { class: "question" }, el("span", { class: "visually-hidden", text: "You: " }), question),
       el("div", { class: "answer" },
@@ -30,6 +33,7 @@ export class Turn {
   /** Shows an event of the run. */
   show(event) {
     if (event.text) this.addText(event.text.text ?? "");
+    else if (event.rewound) this.rewind(event.rewound.response ?? "");
     else if (event.tool_started) this.startStep(event.tool_started);
     else if (event.tool_ended) this.endStep(event.tool_ended);
     else if (event.cost) this.showCost(event.cost);
@@ -42,12 +46,14 @@ export class Turn {
   showPast(content, tools, loadSteps) {
     if (tools?.length) this.body.append(pastSteps(tools, loadSteps));
     this.addText(content);
+    this.addCopyButton(content);
     this.end();
   }
 
   addText(text) {
     if (!this.text) {
       this.text = { element: el("div", { class: "markdown" }), source: "" };
+      this.texts.push(this.text);
       this.body.append(this.text.element);
     }
     this.text.source += text;
@@ -55,19 +61,33 @@ export class Turn {
     this.redraw();
   }
 
+  /** Takes text back: what remains is `response`, each part of it where it stood among the steps. */
+  rewind(response) {
+    let rest = response;
+    for (const piece of this.texts) {
+      piece.source = rest.slice(0, piece.source.length);
+      rest = rest.slice(piece.source.length);
+    }
+    for (const emptied of this.texts.filter((piece) => !piece.source)) emptied.element.remove();
+    this.texts = this.texts.filter((piece) => piece.source);
+    if (!this.texts.includes(this.text)) this.text = null;
+    if (rest) this.addText(rest);
+    this.flush();
+    this.setWaiting("Thinking");
+  }
+
   redraw() {
     if (this.frame) return;
-    const text = this.text;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      showMarkdown(text.element, text.source);
-    });
+    this.frame = requestAnimationFrame(() => this.flush());
   }
 
   flush() {
     if (this.frame) cancelAnimationFrame(this.frame);
     this.frame = 0;
-    if (this.text) showMarkdown(this.text.element, this.text.source);
+    for (const piece of this.texts) {
+      if (piece.shown !== piece.source) showMarkdown(piece.element, piece.source);
+      piece.shown = piece.source;
+    }
   }
 
   startStep({ call_id: id, tool, arguments: given }) {
@@ -89,35 +109,36 @@ export class Turn {
   showCost(cost) {
     const line = costLine(cost);
     if (!line) return;
-    const exact = cost.total_cost_usd ? `$${cost.total_cost_usd}` : "No price is known for this model";
-    this.footer.replaceChildren(el("span", { class: "cost", text: line, title: exact }));
-    this.footer.hidden = false;
+    this.cost.textContent = line;
+    this.cost.title = cost.total_cost_usd ? `$${cost.total_cost_usd}` : "No price is known for this model";
+    this.cost.hidden = this.footer.hidden = false;
   }
 
   complete(done) {
-    if (!this.body.querySelector(".markdown") && done.response) this.addText(done.response);
+    if (!this.texts.length && done.response) this.addText(done.response);
     this.showCost(done.cost_info);
-    if (done.thinking_process) this.body.prepend(foldedText("Thinking", done.thinking_process));
+    if (done.thinking_process) this.body.prepend(thinking(done.thinking_process));
     if (done.response) this.addCopyButton(done.response);
     this.end();
     announce(`Answer: ${this.body.querySelector(".markdown")?.textContent ?? "none"}`);
   }
 
   stopped(response) {
-    if (!this.body.querySelector(".markdown") && response) this.addText(response);
+    if (!this.texts.length && response) this.addText(response);
     this.body.append(el("p", { class: "stopped", text: "Stopped." }));
     this.end();
     announce("Stopped");
   }
 
-  /** Says why there is no answer. */
-  fail(message, { reason = "", requestId = "" } = {}) {
+  /** Says why there is no answer. `readAgain` is there when the run may go on although we cannot read it. */
+  fail(message, { reason = "", requestId = "", readAgain } = {}) {
     const remedy = REMEDIES[reason];
+    const [label, action] = readAgain ? ["Read the answer again", readAgain] : ["Try again", this.retry];
     this.body.append(el("div", { class: "failure", role: "alert" },
       el("p", { class: "failure-message", text: message }),
       remedy && el("p", { text: remedy }),
       (reason || requestId) && el("p", { class: "failure-id", text: [reason, requestId && `request ${requestId}`].filter(Boolean).join(" · ") }),
-      this.retry && el("button", { class: "button", type: "button", text: "Try again", onclick: this.retry })));
+      action && el("button", { class: "button", type: "button", text: label, onclick: () => action(this) })));
     this.end();
   }
 
@@ -188,9 +209,9 @@ function titleOf(tool) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-function foldedText(title, text) {
+function thinking(text) {
   return el("details", { class: "step thinking" },
-    el("summary", {}, el("span", { class: "step-mark", "aria-hidden": "true" }), el("span", { class: "step-title", text: title })),
+    el("summary", {}, el("span", { class: "step-mark", "aria-hidden": "true" }), el("span", { class: "step-title", text: "Thinking" })),
     el("div", { class: "step-details" }, el("p", { class: "plain", text })));
 }
 
@@ -205,13 +226,15 @@ function pastSteps(tools, load) {
   return element;
 }
 
-/** Draws the steps of a run that has ended into an element. */
+/** Draws the steps of a run that has ended, and what the model thought, into an element. */
 export function drawSteps(element, events) {
   const steps = new Map();
+  const thoughts = [];
   for (const event of events) {
+    if (event.done?.thinking_process) thoughts.push(thinking(event.done.thinking_process));
     if (event.tool_started) steps.set(event.tool_started.call_id, new Step(event.tool_started.tool, event.tool_started.arguments));
     if (event.tool_ended) steps.get(event.tool_ended.call_id)?.end(event.tool_ended);
   }
   for (const step of steps.values()) step.interrupt();
-  element.replaceChildren(...[...steps.values()].map((step) => step.element));
+  element.replaceChildren(...thoughts, ...[...steps.values()].map((step) => step.element));
 }
