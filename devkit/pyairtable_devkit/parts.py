@@ -66,6 +66,8 @@ class DatabasePart:
     port: int
     data_dir: Path
     create: str = ""
+    anew: bool = False
+    """Begin with an empty database."""
     after: Sequence[str] = ()
     _database: Database | None = field(default=None, repr=False)
 
@@ -81,6 +83,8 @@ class DatabasePart:
         try:
             self._database = self.kind.start(self.data_dir, self.port)
             if self.create and isinstance(self._database, Postgres):
+                if self.anew:
+                    self._database.drop_database(self.create)
                 self._database.ensure_database(self.create)
         except DatabaseError as error:
             raise PartFailedError(str(error)) from error

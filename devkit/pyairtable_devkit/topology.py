@@ -77,6 +77,8 @@ class PlanError(ValueError):
 
 def make_plan(data: Path, workspaces: Path, port_offset: int, environment: Mapping[str, str], *, write: bool) -> Plan:
     """Return the plan of a stack; over real bases it writes their Workspace document below data."""
+    if environment.get("ENVIRONMENT", "development") != "development":
+        raise PlanError("This is for development: it does not run with ENVIRONMENT=" + environment["ENVIRONMENT"])
     upstreams = choose_upstreams(environment, port_offset)
     folder = workspaces.resolve()
     if not upstreams.emulated:
@@ -206,8 +208,12 @@ def _emulators(plan: Plan) -> list[Part]:
 
 
 def _databases(plan: Plan) -> list[Part]:
+    # The emulator of Airtable begins anew with every start, and with the same ids: what PostgreSQL remembers of an
+    # earlier one (keys of writes, chats about records) would be wrong.
+    anew = plan.upstreams.emulated
+    folder = plan.data_dir / "postgres"
     return [
-        DatabasePart("postgres", Postgres, plan.port(POSTGRES_PORT), plan.data_dir / "postgres", create=DATABASE),
+        DatabasePart("postgres", Postgres, plan.port(POSTGRES_PORT), folder, create=DATABASE, anew=anew),
         DatabasePart("valkey", Valkey, plan.port(VALKEY_PORT), plan.data_dir / "valkey"),
     ]
 

@@ -147,7 +147,7 @@ def addresses(plan: Plan, show: Show) -> None:
         """-d '{"message": "List all tables in my Airtable base", "session_id": "demo-user"}'""",
         f"curl {http['mcp-server']}/tools",
         f"curl {http['airtable-gateway']}/bases",
-        f"grpcurl -plaintext {grpc} list",
+        f".venv/bin/grpcurl -plaintext {grpc} list",
         "./scripts/health-check.sh -v",
     ):
         show.line(f"  {escape(command)}")

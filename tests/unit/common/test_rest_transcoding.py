@@ -61,6 +61,15 @@ def test_free_values_come_through_as_they_were_sent(fields: dict[str, Any]) -> N
     assert sent == fields
 
 
+def test_whole_numbers_stay_whole() -> None:
+    body = b'{"records": [{"fields": {"n": 5, "list": [1, {"x": 2}], "half": 0.5, "huge": 2e300}}]}'
+    message = parse_request(binding_of("CreateRecords"), {"base_id": "b", "table_id": "t"}, [], body)
+    sent = orjson.loads(to_json(message))["records"][0]["fields"]
+    assert repr(sent["n"]) == "5"
+    assert repr(sent["list"]) == "[1, {'x': 2}]"
+    assert (sent["half"], sent["huge"]) == (0.5, 2e300)
+
+
 @given(
     size=st.integers(0, 10000),
     formula=text,

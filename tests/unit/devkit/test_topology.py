@@ -7,7 +7,7 @@ import yaml
 from unit.devkit.support import REPOSITORY
 
 from pyairtable_devkit import topology
-from pyairtable_devkit.parts import ProcessPart
+from pyairtable_devkit.parts import DatabasePart, ProcessPart
 from pyairtable_devkit.topology import Plan, PlanError
 
 REAL = {"AIRTABLE_TOKEN": "token-of-nobody", "GEMINI_API_KEY": "key-of-nobody", "AIRTABLE_BASE": "appOne, appTwo"}
@@ -127,3 +127,18 @@ def test_credentials_do_not_show_in_a_repr(tmp_path: Path) -> None:
 def test_the_example_declares_the_base_of_the_emulator() -> None:
     document = yaml.safe_load((ACME / "workspace.yaml").read_text())
     assert document["spec"]["airtable"]["bases"][0]["baseId"] == topology.emulators().base_id
+
+
+def test_production_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="ENVIRONMENT=production"):
+        plan(tmp_path, {"ENVIRONMENT": "production"})
+
+
+@pytest.mark.parametrize(("environment", "anew"), [({}, True), (REAL, False)])
+def test_the_database_begins_anew_with_the_emulators_only(
+    tmp_path: Path, environment: dict[str, str], anew: bool
+) -> None:
+    parts = {part.name: part for part in topology.parts(plan(tmp_path, environment))}
+    database = parts["postgres"]
+    assert isinstance(database, DatabasePart)
+    assert database.anew is anew

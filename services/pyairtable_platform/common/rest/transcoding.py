@@ -15,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from pyairtable_platform.common.errors import InvalidInput
+from pyairtable_platform.common.values import EXACT
 
 from .routes import Binding
 
@@ -135,6 +136,16 @@ def to_json(message: Message) -> bytes:
 
 def to_plain(message: Message) -> dict[str, Any]:
     """A message as plain JSON values."""
-    return json_format.MessageToDict(
+    plain = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    return {key: with_whole_numbers(value) for key, value in plain.items()}
+
+
+def with_whole_numbers(value: Any) -> Any:
+    """The value with 5 where free values hold 5.0: a Struct knows doubles only, and people wrote 5."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= EXACT else value
+    if isinstance(value, dict):
+        return {key: with_whole_numbers(item) for key, item in value.items()}
+    return [with_whole_numbers(item) for item in value] if isinstance(value, list) else value
