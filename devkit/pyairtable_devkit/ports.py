@@ -38,9 +38,8 @@ def is_free(port: int) -> bool:
 def require_free(port: int, purpose: str) -> None:
     """Raise PortTakenError, naming port, purpose and the process in the way, unless the port is free."""
     if not is_free(port):
-        raise PortTakenError(
-            f"Port {port}, which {purpose} needs, is taken by {holder(port)}: stop it first, or move all ports with --port-offset"
-        )
+        remedy = "stop it first, or move all ports with --port-offset"
+        raise PortTakenError(f"Port {port}, which {purpose} needs, is taken by {holder(port)}: {remedy}")
 
 
 def holder(port: int) -> str:

@@ -70,7 +70,9 @@ def test_a_second_stack_on_the_same_ports_is_refused_in_one_sentence(
     second = start(tmp_path_factory.mktemp("second"), "demo", "--exit", port_offset=system.port_offset)
     assert second.wait() == 1
     refusal = second.output.splitlines()[-1]
-    assert re.fullmatch(r"✗ Port \d+, which [a-z-]+ needs, is taken by .+ \(pid \d+\): stop it first", refusal)
+    assert re.fullmatch(
+        r"✗ Port \d+, which [a-z-]+ needs, is taken by .+ \(pid \d+\): stop it first, or move .+", refusal
+    )
     assert system.process.poll() is None
 
 

@@ -38,7 +38,8 @@ def test_a_taken_port_is_told_in_one_sentence_with_port_purpose_and_process() ->
             require_free(port, "api-gateway")
     name = psutil.Process().name()
     assert str(raised.value) == (
-        f"Port {port}, which api-gateway needs, is taken by {name} (pid {os.getpid()}): stop it first"
+        f"Port {port}, which api-gateway needs, is taken by {name} (pid {os.getpid()}): stop it first, or "
+        "move all ports with --port-offset"
     )
 
 
