@@ -1,8 +1,6 @@
 """Starts the emulator: as an ASGI app, and as the command `pyairtable-devkit airtable`."""
 
 import logging
-import os
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +12,7 @@ from pyairtable_devkit.airtable.connection import EmulatorProtocol
 from pyairtable_devkit.airtable.emulator import Emulator
 from pyairtable_devkit.airtable.seed_tables import SeedError
 from pyairtable_devkit.airtable.settings import PACKAGED_SEED, Settings, SettingsError
+from pyairtable_devkit.listening import CannotListenError, listen
 
 
 def create_app(settings: Settings | None = None) -> App:
@@ -37,11 +36,6 @@ def server_config(app: App) -> uvicorn.Config:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that already takes connections, so that its port is known and nobody has to wait for it."""
-    return socket.create_server((host, port), backlog=2048)
-
-
 def airtable(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -59,9 +53,8 @@ def airtable(
         raise typer.Exit(2) from error
     try:
         listener = listen(host, port)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        typer.echo(f"error: cannot listen on {host}:{port}: {reason}", err=True)
+    except CannotListenError as error:
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     config = server_config(app)
     address = f"http://{host}:{listener.getsockname()[1]}"

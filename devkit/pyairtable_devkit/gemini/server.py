@@ -12,6 +12,7 @@ from pyairtable_devkit.gemini.app import GeminiApp
 from pyairtable_devkit.gemini.script import Script, ScriptError, parse_script
 from pyairtable_devkit.gemini.settings import LatencyProfile, Settings
 from pyairtable_devkit.gemini.state import State
+from pyairtable_devkit.listening import CannotListenError, listen
 
 
 def create_app(settings: Settings | None = None, script: Script | None = None) -> GeminiApp:
@@ -19,12 +20,10 @@ def create_app(settings: Settings | None = None, script: Script | None = None) -
     return GeminiApp(State(settings or Settings(), script or Script()))
 
 
-def server_config(app: GeminiApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+def server_config(app: GeminiApp) -> uvicorn.Config:
     """How the emulator is served: quietly, and without waiting long for open streams at the end."""
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         lifespan="off",
         ws="none",
         log_level="critical",  # answers cut on purpose would be logged as errors
@@ -35,7 +34,7 @@ def server_config(app: GeminiApp, *, host: str = "127.0.0.1", port: int = 0) -> 
 
 
 def command(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     script: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Scripted answers (YAML).")] = None,
     latency: Annotated[str, typer.Option(help="zero or realistic.")] = "zero",
@@ -46,11 +45,16 @@ def command(
         raise typer.BadParameter(f"{latency!r} is neither zero nor realistic", param_hint="--latency")
     settings = Settings(latency=profiles[latency])
     app = create_app(settings, _read_script(script))
+    try:
+        listener = listen(host, port)
+    except CannotListenError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    address = f"http://{host}:{listener.getsockname()[1]}"
     typer.echo(
-        f"Gemini EMULATOR (rules, not a model) on http://{host}:{port}, key {settings.api_key}, "
-        f"control side http://{host}:{port}/_emulator"
+        f"Gemini EMULATOR (rules, not a model) on {address}, key {settings.api_key}, control side {address}/_emulator"
     )
-    uvicorn.Server(server_config(app, host=host, port=port)).run()
+    uvicorn.Server(server_config(app)).run(sockets=[listener])
 
 
 def _read_script(path: Path | None) -> Script:

@@ -263,3 +263,12 @@ def test_the_command_refuses_a_wrong_option(tmp_path: Any) -> None:
     assert wrong.exit_code == 2 and "txt" in wrong.output
     slow = CliRunner().invoke(app, ["--latency", "slow"])
     assert slow.exit_code == 2 and "zero" in slow.output
+
+
+def test_the_command_says_why_it_cannot_listen(gemini: GeminiEmulator) -> None:
+    app = Typer()
+    app.command()(command)
+    port = gemini.url.rpartition(":")[2]
+    refused = CliRunner().invoke(app, ["--port", port])
+    assert refused.exit_code == 1
+    assert refused.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
