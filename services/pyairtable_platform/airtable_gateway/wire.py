@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from pyairtable_platform.common.errors import InvalidInput
+
 PAGE_SIZE = 100
 """Records in a page, at most (Airtable docs: list records)."""
 BATCH_SIZE = 10
@@ -81,7 +83,14 @@ class Listing:
 
 
 def path(*parts: str) -> str:
-    """Join path parts; a table's name may hold a slash or anything else."""
+    """Join path parts; a table's name may hold a slash or anything else.
+
+    "." and ".." cannot be escaped: clients and servers drop them with the part before, so that the call would go to
+    another address (another record, another base).
+    """
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise InvalidInput(f'"{part}" is not an id or a name: use the id (rec..., tbl..., com...)')
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 

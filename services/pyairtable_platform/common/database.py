@@ -16,6 +16,8 @@ from .settings import DatabaseSettings
 
 CONNECT_SECONDS = 5
 ACQUIRE_SECONDS = 10
+STATEMENT_SECONDS = 20
+"""A server that is frozen answers nothing and closes nothing."""
 
 # PostgreSQL docs, appendix A: operator intervention (it starts, stops or was killed), insufficient resources.
 _PASSING = ("57P", "53")
@@ -32,8 +34,10 @@ def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=ACQUIRE_SECONDS,
         pool_pre_ping=True,
+        hide_parameters=True,  # statements hold keys and contents, which must not reach a log
         connect_args={
             "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
             "server_settings": {"search_path": schema, "application_name": schema},
         },
     )

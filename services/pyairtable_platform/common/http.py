@@ -6,6 +6,7 @@ problem+json and measures. It is plain ASGI, so that streams pass through it unt
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import orjson
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +26,7 @@ from . import context, metrics, tracing
 from .access import Access
 from .browsers import check_host, check_origin
 from .context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
-from .errors import InvalidInput, NotFound, PyAirtableError, Reason
+from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason
 from .health import Health
 from .interceptors import as_typed
 from .rest.handler import MethodNotAllowed, RpcRoute
@@ -101,9 +102,11 @@ class Border:
                 if scope["path"] not in OPEN_PATHS:
                     self._check(scope, headers)
                 deadline = time.monotonic() + self._seconds(headers)
-                bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes)
+                bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes, deadline)
                 with context.entered(CallContext(call.request_id, call.workspace, deadline)):
                     await self._app(scope, bounded, answer)
+            except ClientDisconnect:
+                log.debug("the caller left before the whole request had come")
             except Exception as error:
                 if answer.started:
                     raise  # the body is on its way: only a broken connection still tells the caller
@@ -149,17 +152,26 @@ class Answer:
 
 
 class BoundedBody:
-    """Receives a body and stops it at a limit, whatever its headers promised."""
+    """Receives a body and stops it at a limit of size, whatever its headers promised, and of time."""
 
-    def __init__(self, receive: Receive, content_length: str | None, limit: int) -> None:
+    def __init__(self, receive: Receive, content_length: str | None, limit: int, deadline: float) -> None:
         self._receive = receive
         self._limit = limit
         self._left = limit
+        self._deadline = deadline
+        self._is_whole = False
         if content_length and content_length.isdecimal() and int(content_length) > limit:
             raise self._too_large()
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if self._is_whole:
+            return await self._receive()  # what comes now is only that the caller leaves
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            raise DeadlineExceeded("the body of the request did not arrive in time") from None
+        self._is_whole = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise self._too_large()

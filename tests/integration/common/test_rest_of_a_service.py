@@ -151,3 +151,24 @@ async def test_calls_are_measured(http: httpx2.AsyncClient) -> None:
 async def test_metrics_can_be_switched_off() -> None:
     async with fake_service(quick(enable_metrics=False)) as quiet, httpx2.AsyncClient(base_url=quiet.url) as http:
         assert (await http.get("/metrics")).status_code == 404
+
+
+async def test_a_body_that_never_comes_does_not_hold_the_connection() -> None:
+    async with fake_service(quick(request_timeout_seconds=0.5)) as service:
+        host, _, port = service.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = (
+            b"POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+        )
+        writer.write(head)
+        await writer.drain()
+        async with asyncio.timeout(30):
+            answer = await reader.readuntil(b"\r\n")
+        assert b" 504 " in answer
+        writer.close()
+
+
+async def test_only_json_is_taken_as_json(http: httpx2.AsyncClient) -> None:
+    for kind, status in (("application/json; charset=utf-8", 200), ("application/jsonfoo", 400)):
+        answer = await http.post("/chat", content=b'{"message": "hi"}', headers={"content-type": kind})
+        assert answer.status_code == status

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from pyairtable_platform.airtable_gateway import wire
 from pyairtable_platform.airtable_gateway.wire import Effect, Listing, Shape
+from pyairtable_platform.common.errors import InvalidInput
 
-names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
+    lambda n: n not in (".", "..")
+)
 
 
 @given(names, names)
@@ -81,3 +84,9 @@ def test_what_must_not_be_done_twice_is_marked() -> None:
     ]
     assert {call.effect for call in once} == {Effect.ONCE}
     assert {call.effect for call in again} == {Effect.REPEATABLE}
+
+
+@pytest.mark.parametrize("part", ["", ".", ".."])
+def test_a_part_of_a_path_that_would_lead_elsewhere_is_refused(part: str) -> None:
+    with pytest.raises(InvalidInput):
+        wire.path("appX", part, "comments")

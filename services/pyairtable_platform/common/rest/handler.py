@@ -62,7 +62,7 @@ class RpcRoute(BaseRoute):
 
     async def _serve(self, request: Request) -> Response:
         body = await request.body()
-        if body.strip() and not request.headers.get("content-type", "").startswith(_JSON):
+        if body.strip() and request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise InvalidInput.at("Content-Type", f"send {_JSON}")
         query = parse_qsl(request.url.query, keep_blank_values=True)
         path = self.binding.path_values(request.scope["rpc_match"])
