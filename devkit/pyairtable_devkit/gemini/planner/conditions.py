@@ -114,6 +114,27 @@ def linked_in(text: str, fields: Sequence[FieldInfo], tables: Sequence[Table], n
     return list(found.values())
 
 
+def partly_named(
+    phrases: Sequence[str], text: str, fields: Sequence[FieldInfo], tables: Sequence[Table], names: NamesByTable
+) -> list[Condition]:
+    """Conditions on linked records of which a phrase gives a part of the name: "Old Mill"."""
+    for field in fields:
+        table = linked_table(field, tables) if field.type in LINK_TYPES else None
+        known = names.get(table.id, {}) if table else {}
+        for phrase in phrases:
+            wanted = {key: name for key, name in known.items() if _holds_words(name, phrase)}
+            if wanted:
+                listed = sorted(set(wanted.values()))
+                label = f"{field.name} is {' or '.join(listed)}"
+                condition = Condition(field.name, label, _any_of({*wanted, *listed}), said=phrase)
+                return [condition.unless(negation(text, text.find(phrase)))]
+    return []
+
+
+def _holds_words(name: str, phrase: str) -> bool:
+    return re.search(rf"\b{re.escape(' '.join(stems(phrase)))}\b", " ".join(stems(name))) is not None
+
+
 def _names(field: FieldInfo, text: str, named: set[str], ids: Iterable[str] = ()) -> Condition:
     """That a field holds one of the names that stand in the text; or none of them, when "not" stands before."""
     first = min((found.start() for name in named if (found := _place(name, text))), default=0)

@@ -14,9 +14,11 @@ from pyairtable_devkit.gemini.planner.conditions import (
     holds,
     joined_formula,
     linked_in,
+    partly_named,
     primary_in,
     texts_in,
 )
+from pyairtable_devkit.gemini.planner.leftover import note, unused
 from pyairtable_devkit.gemini.planner.links import find_one, linked_tables, names_shown, read_with_names
 from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.schema import (
@@ -104,16 +106,18 @@ def show_records(text: str, world: World) -> str:
         return _show_one(ids[0], text, tables, world)
     table = _subject(text, tables, _SHOWN_END)
     fields = world.fields([table])[0]
-    rows, conditions, complete = matching(text, table, fields, tables, world)
-    if not rows:
-        return none_found(table, conditions, complete)
     asked = _WITH.search(text)
-    wanted = [field for field in mentioned_fields(asked.group(1) if asked else "", fields) if not field.is_primary]
+    mentioned = mentioned_fields(asked.group(1) if asked else "", fields)
+    wanted = [field for field in mentioned if not field.is_primary]
+    used = [field.name for field in mentioned]
+    rows, conditions, complete, left = matching(text, table, fields, tables, world, used)
+    if not rows:
+        return left + none_found(table, conditions, complete)
     shown = markdown.columns(fields, wanted, primary(fields))
     names = names_shown(world, tables, shown, rows)
     more = "" if complete else " (only the first of them were read)"
     head = f"{markdown.counted(len(rows), 'record')} in {table.name}{described(conditions)}{more}:"
-    return f"{head}\n\n{markdown.records(rows, shown, names)}"
+    return f"{left}{head}\n\n{markdown.records(rows, shown, names)}"
 
 
 def look_up(text: str, world: World) -> str:
@@ -157,9 +161,17 @@ def _show_one(record_id: str, text: str, tables: Sequence[Table], world: World) 
 
 
 def matching(
-    text: str, table: Table, fields: Sequence[FieldInfo], tables: Sequence[Table], world: World
-) -> tuple[list[Record], list[Condition], bool]:
-    """The records of a table that a request means, the conditions understood, and whether all were read."""
+    text: str,
+    table: Table,
+    fields: Sequence[FieldInfo],
+    tables: Sequence[Table],
+    world: World,
+    used: Sequence[str] = (),
+) -> tuple[list[Record], list[Condition], bool, str]:
+    """The records of a table that a request means, the conditions understood, whether all were read, and a note.
+
+    The note says what of the request was not used, `used` apart; it is "" when nothing was left.
+    """
     conditions = conditions_in(text, fields, world.today)
     formula = joined_formula(conditions) if world.toolbox.takes("get_records", "formula") else ""
     linked = linked_tables(named_links(text, fields), tables)
@@ -168,7 +180,23 @@ def matching(
     taken = {condition.field for condition in conditions}
     free = [field for field in fields if field.name not in taken]
     conditions += texts_in(text, free, read.rows) + primary_in(text, fields, read.rows)
-    return [row for row in read.rows if holds(conditions, row)], conditions, read.complete
+    known = [*used, table.name]
+    conditions += partly_named(words_left(text, known, conditions, fields, tables), text, free, tables, names)
+    left = note(words_left(text, known, conditions, fields, tables))
+    return [row for row in read.rows if holds(conditions, row)], conditions, read.complete, left
+
+
+def words_left(
+    text: str,
+    used: Sequence[str],
+    conditions: Sequence[Condition],
+    fields: Sequence[FieldInfo],
+    tables: Sequence[Table],
+) -> list[str]:
+    """What of a request neither `used` nor the conditions (their fields, the tables these link to) account for."""
+    tested = {condition.field for condition in conditions}
+    linked = linked_tables([field for field in fields if field.name in tested], tables)
+    return unused(text, [*used, *tested, *(table.name for table in linked), *(made.said for made in conditions)])
 
 
 def none_found(table: Table, conditions: Sequence[Condition], complete: bool) -> str:
@@ -238,12 +266,12 @@ def count_records(text: str, world: World) -> str:
     head = text[: grouped.start()] if grouped else text
     table = _subject(head, tables, _COUNTED_END)
     fields = world.fields([table])[0]
-    rows, conditions, complete = matching(head, table, fields, tables, world)
+    rows, conditions, complete, left = matching(head, table, fields, tables, world)
     about = f"{table.name}{described(conditions)}"
     more = "" if complete else " at least"
     if grouped is None:
-        return f"There are{more} **{len(rows)}** records in {about}."
-    return _counted_by(grouped.group(1), rows, fields, tables, about, world)
+        return f"{left}There are{more} **{len(rows)}** records in {about}."
+    return left + _counted_by(grouped.group(1), rows, fields, tables, about, world)
 
 
 def _counted_by(

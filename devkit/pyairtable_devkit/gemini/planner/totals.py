@@ -16,19 +16,22 @@ from pyairtable_devkit.gemini.planner.conditions import (
     holds,
     joined_formula,
     linked_in,
+    partly_named,
     primary_in,
 )
 from pyairtable_devkit.gemini.planner.figures import PERIODS, Numbers, find_numbers
+from pyairtable_devkit.gemini.planner.leftover import note
 from pyairtable_devkit.gemini.planner.links import linked_table, linked_tables, merged, read_with_names
 from pyairtable_devkit.gemini.planner.markdown import Names
-from pyairtable_devkit.gemini.planner.reading import named_links, none_found
+from pyairtable_devkit.gemini.planner.outcome import AskUser
+from pyairtable_devkit.gemini.planner.reading import named_links, none_found, words_left
 from pyairtable_devkit.gemini.planner.schema import (
     FieldInfo,
     Record,
     Table,
     primary,
 )
-from pyairtable_devkit.gemini.planner.words import stems
+from pyairtable_devkit.gemini.planner.words import quoted, stems, with_synonyms
 from pyairtable_devkit.gemini.planner.world import Query, World
 
 _STOPS = (
@@ -77,6 +80,7 @@ class _Read:
     rows: list[Record]
     conditions: list[Condition]
     complete: bool
+    left: list[str]
     names: Names
     groups: Names
 
@@ -88,14 +92,23 @@ def total(text: str, world: World) -> str:
     tables = world.tables()
     numbers = find_numbers(text, _measure(text), group_words, tables, world)
     rest = text[: grouped.start()] + " " + text[grouped.end() :] if grouped else text
-    read = _read(rest, numbers, tables, world)
+    read = _read(rest, numbers, tables, world, _measure(text))
+    left = note(_without_names(read.left, text))
     if not read.rows:
-        return none_found(numbers.table, read.conditions, read.complete)
+        return left + none_found(numbers.table, read.conditions, read.complete)
     about = f"From {markdown.counted(len(read.rows), 'record')} in {numbers.table.name}{described(read.conditions)}"
     about += "." if read.complete else "; there are more that I did not read."
     asked = _asked(text, group_words)
     answer = _overall(read, numbers, asked) if numbers.group is None else _by_group(read, numbers, numbers.group, asked)
-    return f"{answer}\n\n{about}"
+    return f"{left}{answer}\n\n{about}"
+
+
+def _without_names(left: list[str], text: str) -> list[str]:
+    """What was left over; a name among it is asked for, because a sum of all records would be no answer."""
+    for part in left:
+        if (part[0].isupper() and not text.startswith(part)) or part in quoted(text):
+            raise AskUser(f"I found no record named '{part}'. Which record do you mean?")
+    return left
 
 
 def _asked(text: str, group_words: str) -> _Asked:
@@ -122,7 +135,7 @@ def _measure(text: str) -> str:
     return found["what"] if found else text
 
 
-def _read(text: str, numbers: Numbers, tables: Sequence[Table], world: World) -> _Read:
+def _read(text: str, numbers: Numbers, tables: Sequence[Table], world: World, measured: str) -> _Read:
     """The rows with a number that the rest of the request (without its grouping) is about."""
     conditions = conditions_in(text, [field for field in numbers.fields if field != numbers.measure], world.today)
     links, grouping = named_links(text, numbers.fields), [numbers.group] if numbers.group else []
@@ -133,10 +146,18 @@ def _read(text: str, numbers: Numbers, tables: Sequence[Table], world: World) ->
     (read,), names = read_with_names(world, [Query(numbers.table, columns, formula)], linked)
     conditions += linked_in(text, links, tables, names)
     conditions += primary_in(text, numbers.fields, read.rows)
+    known = [numbers.table.name, numbers.measure.name, *_measured(measured, numbers)]
+    conditions += partly_named(words_left(text, known, conditions, numbers.fields, tables), text, links, tables, names)
+    left = words_left(text, known, conditions, numbers.fields, tables)
     rows = [row for row in read.rows if holds(conditions, row) and _is_number(row, numbers.measure)]
     group_table = linked_table(numbers.group, tables) if numbers.group else None
     groups = names.get(group_table.id, {}) if group_table else {}
-    return _Read(rows, conditions, read.complete, merged(names), groups)
+    return _Read(rows, conditions, read.complete, left, merged(names), groups)
+
+
+def _measured(words: str, numbers: Numbers) -> list[str]:
+    """The words of a request that mean the field to add up."""
+    return [word for word in stems(words) if word in with_synonyms(stems(numbers.measure.name))]
 
 
 def _by_group(read: _Read, numbers: Numbers, group: FieldInfo, asked: _Asked) -> str:
