@@ -66,6 +66,11 @@ _ACCEPTED: dict[str, frozenset[str]] = {
 }
 
 
+def is_metadata_table(table: Table) -> bool:
+    """Whether the table is one of ours: without the key column its rows describe something else."""
+    return match(table.fields, TABLE_ID) is not None
+
+
 def missing_columns(table: Table) -> list[NewField]:
     """The columns that the table does not have yet."""
     return [column for column in COLUMNS if match(table.fields, column.name) is None]

@@ -115,6 +115,17 @@ async def test_a_column_of_another_type_is_named(tools: ToolService, base: FakeG
     assert not base.writes
 
 
+@pytest.mark.parametrize("name", ["Invoices", "invoices", "tbl00000000000001"])
+async def test_a_business_table_is_never_made_a_metadata_table(
+    tools: ToolService, base: FakeGateway, name: str
+) -> None:
+    before = dict(base.tables)
+    with pytest.raises(InvalidInput, match=r"Invoices is not a metadata table.*Table ID.*another name") as caught:
+        await call(tools, table_name=name)
+    assert [item.field for item in caught.value.violations] == ["table_name"]
+    assert base.tables == before and not base.writes
+
+
 async def test_refused_rows_are_told(tools: ToolService, base: FakeGateway) -> None:
     base.refuse["Invoices"] = RowError("INVALID_INPUT", "no invoices")
     result = await call(tools)

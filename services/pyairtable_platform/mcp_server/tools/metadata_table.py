@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field as Described
 
-from pyairtable_platform.common.errors import FailedPrecondition
+from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput
 from pyairtable_platform.mcp_server.lookup import match
 from pyairtable_platform.mcp_server.metadata import (
     COLUMNS,
@@ -16,6 +16,7 @@ from pyairtable_platform.mcp_server.metadata import (
     UPDATED_AT,
     describe,
     is_current,
+    is_metadata_table,
     missing_columns,
     unfit_columns,
 )
@@ -96,6 +97,12 @@ async def _ready_table(
         description = "One row for each table of this base"
         table = await context.gateway.create_table(base, NewTable(name, COLUMNS, description))
         return table, [column.name for column in COLUMNS]
+    if not is_metadata_table(existing):
+        raise InvalidInput.at(
+            "table_name",
+            f"the table {existing.name} is not a metadata table, for it has no column {TABLE_ID!r}, and its columns and "
+            "rows are left as they are: choose another name, or leave table_name out",
+        )
     if unfit := unfit_columns(existing):
         raise FailedPrecondition(
             f"the table {existing.name} has columns of other types ({'; '.join(unfit)}): rename them, or choose "
