@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from pyairtable_devkit.gemini.planner.leftover import unused
 from pyairtable_devkit.gemini.planner.links import link_value, linked_table
 from pyairtable_devkit.gemini.planner.outcome import AskUser
 from pyairtable_devkit.gemini.planner.schema import LINK_TYPES, FieldInfo, Table
@@ -50,7 +51,10 @@ class Masked:
 def assignments(
     text: str, masked: Masked, fields: Sequence[FieldInfo], tables: Sequence[Table]
 ) -> list[tuple[FieldInfo, str]]:
-    """The fields a stretch of masked text gives values to, with those values as written."""
+    """The fields a stretch of masked text gives values to, with those values as written.
+
+    AskUser when some of the text is no such pair: a write of the rest would lose it silently.
+    """
     found, text = _quoted_fields(text, masked, fields)
     for field in sorted(fields, key=lambda item: -len(item.name)):
         for pattern in _patterns(field, tables):
@@ -63,7 +67,16 @@ def assignments(
     currency = next((field for field in fields if field.type == "currency"), None)
     if amount and currency is not None and currency not in [field for field, _ in found]:
         found.append((currency, amount["value"]))
+        text = text[: amount.start()] + " , " + text[amount.end() :]
+    refuse_leftover(masked.restore(text), [], f"Its fields are: {', '.join(field.name for field in fields)}.")
     return found
+
+
+def refuse_leftover(text: str, used: Sequence[str], hint: str) -> None:
+    """AskUser when words of a request to write would be lost, `used` apart."""
+    left = unused(text, [*used, "set euro dollar"])
+    if left:
+        raise AskUser(f"I do not know what to do with '{', '.join(left)}', so I changed nothing. What is meant? {hint}")
 
 
 def _quoted_fields(text: str, masked: Masked, fields: Sequence[FieldInfo]) -> tuple[list[tuple[FieldInfo, str]], str]:

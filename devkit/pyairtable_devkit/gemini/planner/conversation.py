@@ -10,6 +10,7 @@ from pyairtable_devkit.gemini.request import GenerateRequest
 
 _THEN = re.compile(r"(?:[,;.]\s*|\s+)(?:and\s+)?then[,\s]+|;\s+", re.IGNORECASE)
 _AND_PER = re.compile(r"^(?:and|what about|how about)\s+(?:per|by|for each)\s+(?P<what>[\w ]+)\??$", re.IGNORECASE)
+_DROP = re.compile(r"(?:leave|drop|skip|forget|ignore|without|nothing|none|no)\b", re.IGNORECASE)
 _GROUP = re.compile(r"\b(?:per|by|for each|on each|for every|each|every)\s+[a-z]\w*", re.IGNORECASE)
 
 
@@ -61,7 +62,17 @@ def _answered(before: str, question: str, said: str) -> str:
         return f"{request} named " + (answer if quoted(answer) else f"'{answer}'")
     if "Which one should it be" in question:
         return re.sub(r"\b(?:to|as)\s+(?:'[^']*'|\S+)$", f"to {answer}", request)
+    left = re.search(r"what to do with '(?P<words>.+?)', so", question)
+    if left and left["words"] in request:
+        return _instead(request, left["words"], answer)
     doubtful = re.search(r"(?:named|fit) '(?P<name>.+?)'", question)
     if doubtful and doubtful["name"] in request:
         return request.replace(doubtful["name"], answer.strip("'\""))
     return f"{request} {answer}"
+
+
+def _instead(request: str, words: str, answer: str) -> str:
+    """The request with words that were not understood replaced by the answer, or left out."""
+    if _DROP.match(answer):
+        return re.sub(rf"(?:,?\s+(?:with|and))?\s*{re.escape(words)}", "", request, count=1)
+    return request.replace(words, answer, 1)

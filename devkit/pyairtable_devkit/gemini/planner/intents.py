@@ -25,7 +25,7 @@ def _for(recipe: Recipe, *patterns: str) -> list[tuple[re.Pattern[str], Recipe]]
 
 
 INTENTS: list[tuple[re.Pattern[str], Recipe]] = [
-    *_for(lambda text, world: small_talk(text), SMALL_TALK),
+    *_for(lambda text, world: small_talk(text, airtable=world.toolbox.is_airtable), SMALL_TALK),
     *_for(
         chores.metadata_table,
         r"\bmetadata\b",

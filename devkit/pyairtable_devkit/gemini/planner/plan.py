@@ -56,7 +56,7 @@ def _answer(text: str, world: World, said: str) -> str:
     if recipe is not None:
         return recipe(text, world)
     tool = fitting_tool(text, world.toolbox.others)
-    return use_tool(tool, text, world) if tool else small_talk(said)
+    return use_tool(tool, text, world) if tool else small_talk(said, airtable=world.toolbox.is_airtable)
 
 
 def _obey(order: str | Call, world: World) -> str:

@@ -143,7 +143,7 @@ def answer_question(text: str, world: World) -> str:
     tables = world.tables()
     if record_ids(text) or find_table(text, tables):
         return show_records(text, world)
-    return small_talk(text)
+    return small_talk(text, airtable=True)
 
 
 def _subject(text: str, tables: Sequence[Table], end: re.Pattern[str]) -> Table:

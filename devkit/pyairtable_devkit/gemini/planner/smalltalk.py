@@ -12,8 +12,8 @@ _GREETING = re.compile(r"^\W*(hello|hi|hey|good (morning|afternoon|evening))\b",
 _ABOUT = re.compile(SMALL_TALK, re.IGNORECASE)
 
 
-def small_talk(text: str) -> str:
-    """A polite answer to a message that asks for nothing a tool could give."""
+def small_talk(text: str, *, airtable: bool) -> str:
+    """A polite answer to a message that asks for nothing a tool could give; `airtable`: there are tools for bases."""
     if _THANKS.search(text):
         return "You are welcome."
     if _GREETING.search(text):
@@ -22,6 +22,11 @@ def small_talk(text: str) -> str:
         return (
             "I am a Gemini emulator. With the right tools I can list tables, show, search and count records, add up "
             "numbers, and create, change and delete records."
+        )
+    if airtable:
+        return (
+            "I did not understand this: I am a Gemini emulator that plans by rules. You could ask, for example, "
+            '"How many hours were worked on each project?" or "Create a task \'Order the tiles\'".'
         )
     return (
         "I am a Gemini emulator: I plan tool calls by rules and know nothing by myself. "

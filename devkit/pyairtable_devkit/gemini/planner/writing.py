@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyairtable_devkit.gemini.planner import markdown, shapes
-from pyairtable_devkit.gemini.planner.assignments import Masked, assignments, cell_values
+from pyairtable_devkit.gemini.planner.assignments import Masked, assignments, cell_values, refuse_leftover
 from pyairtable_devkit.gemini.planner.links import linked_table
 from pyairtable_devkit.gemini.planner.outcome import AskUser, CannotDo
 from pyairtable_devkit.gemini.planner.schema import (
@@ -19,7 +19,7 @@ from pyairtable_devkit.gemini.planner.schema import (
     require_table,
 )
 from pyairtable_devkit.gemini.planner.targets import fields_and_record, locate_table, split_where, the_record
-from pyairtable_devkit.gemini.planner.words import QUOTED, rest_after, stem, stems
+from pyairtable_devkit.gemini.planner.words import FILLER, QUOTED, record_ids, rest_after, stem, stems
 from pyairtable_devkit.gemini.planner.world import World
 
 _VERB = re.compile(r"^\w+\s+(?:(?:a|an|the|new|another|some|two|three)\s+)*", re.IGNORECASE)
@@ -47,6 +47,7 @@ _UPDATE_WITH = re.compile(
     re.IGNORECASE,
 )
 _AND_MORE = re.compile(r"\s+and\s+(?:set\s+)?(?:its\s+|the\s+)?(?P<more>(?:⟦\d+⟧|\w[\w ]*?)\s+to\s+.+)$", re.IGNORECASE)
+_MARK = re.compile(r"⟦\d+⟧")
 _FIRST_WORD = re.compile(r"^\w+\s*")
 _ENDS = ("done", "completed", "complete", "finished", "closed")
 
@@ -64,8 +65,13 @@ def create_records(text: str, world: World) -> str:
     table = table or require_table(masked.without_quotes(noun), tables)
     fields = world.fields([table])[0]
     names = _names(noun, head, masked, table)
-    assigned = assignments(_CALLED.sub(" ", rest), masked, fields, tables)
     first = primary(fields)
+    if masked.quotes_in(noun):
+        rest = f"{_beside_quotes(noun, table)} {rest}"
+    elif names and (split := _number_part(names[0])):
+        rest = f", {names[0][split:]} {rest}"
+        names = [names[0][:split].strip()]
+    assigned = assignments(_CALLED.sub(" ", rest), masked, fields, tables)
     names = names or [value for field, value in assigned if field == first]
     if not names and not first.is_computed:
         raise AskUser(f"What should the new record in {table.name} be called?")
@@ -86,6 +92,18 @@ def _names(noun: str, head: str, masked: Masked, table: Table) -> list[str]:
     return quotes or ([name] if (name := rest_after(noun, table.name)) else [])
 
 
+def _beside_quotes(noun: str, table: Table) -> str:
+    """What stands beside the quoted names of new records, without the table's name."""
+    own = {*stems(table.name), *FILLER}
+    return " ".join(word for word in re.split(r"[\s,]+", _MARK.sub(" , ", noun)) if not set(stems(word)) <= own)
+
+
+def _number_part(name: str) -> int:
+    """Where a name without quotes goes over to something with digits ("Jane Doe phone 0123"), or 0."""
+    found = re.search(r"\s(?:\w+\s+)[+\d][\d\s-]{4,}$", name)
+    return found.start() if found else 0
+
+
 def _created(
     rows: Sequence[dict[str, Any]], table: Table, first: FieldInfo, names: markdown.Names, world: World
 ) -> str:
@@ -98,7 +116,7 @@ def _created(
     ids = [str(record["id"]) for record in made]
     named = ", ".join(f"**{row.get(first.name, 'a record')}**" for row in rows)
     told = f" ({', '.join(ids)})" if ids else ""
-    cells = made[0]["fields"] if made else rows[0]
+    cells = rows[0]  # what was sent: the computed fields of a new record say nothing
     shown = markdown.table(["Field", "Value"], [[name, markdown.cell(value, names)] for name, value in cells.items()])
     return f"I created {named} in {table.name}{told}:\n\n{shown}"
 
@@ -121,12 +139,23 @@ def update_record(text: str, world: World) -> str:
         assigned += assignments(f" {more['more']}", masked, fields, tables) if more else []
     if not assigned:
         raise AskUser(f"Which field of {table.name} should I set, and to what?")
+    _refuse_beside(who, masked, table, fields)
     record = the_record(who, masked, table, fields, world)
     values = cell_values(assigned, tables, world)
     world.write([world.call("update_record", table=table.id, record=record.id, values=values)])
     first = primary(fields)
     done = ", ".join(f"{field.name} to **{wanted}**" for field, wanted in _shown(assigned, values, tables))
     return f"I set {done} on **{record.fields.get(first.name, record.id)}** in {table.name} ({record.id})."
+
+
+def _refuse_beside(who: str, masked: Masked, table: Table, fields: Sequence[FieldInfo]) -> None:
+    """AskUser when more is said of the record than its quoted name or id: "'A' and 'B'", "'A' if it is late"."""
+    ids = record_ids(masked.restore(who))
+    quotes = masked.quotes_in(who)
+    if ids or quotes:
+        others = f"{masked.without_quotes(who)} {' '.join(quotes[1:])}"
+        names = [table.name, *ids, *(field.name for field in fields)]
+        refuse_leftover(others, names, "Please name one record at a time.")
 
 
 def _shown(
@@ -199,6 +228,7 @@ def delete_record(text: str, world: World) -> str:
     who = _FIRST_WORD.sub("", request)
     table = where or locate_table(who, masked, tables, world)
     fields = fields_and_record(who, masked, table, world)
+    _refuse_beside(who, masked, table, fields)
     record = the_record(who, masked, table, fields, world)
     world.write([world.call("delete_record", table=table.id, record=record.id)])
     name = record.fields.get(primary(fields).name, record.id)
