@@ -11,16 +11,17 @@ _WORD = re.compile(r"[^\W_]+(?:['’.,:@/-][^\W_]+)*")
 # Words that ask, join or are polite: nothing is lost when a plan has no use for them.
 _EMPTY = set(
     stems(
-        "a an and or the of for in on at by to from with that which who whose whom what when where how many much is "
-        "are was were be been being am has have had do does did there their this these those it its them they i we "
-        "you us our my me your can could would should will please also as so but then than all any each every per some "
-        "yet already still currently now ever here only just exactly altogether overall list show get give display "
-        "tell read fetch see find search look up count number sum add total average mean avg highest largest biggest most "
-        "more least lowest smallest cheapest expensive maximum minimum records record rows row entry entries items "
-        "item table tables base airtable field fields column columns value values name names named called titled exist "
-        "existing know current grouped group sorted sort order whole together across including include worked work "
-        "works working spend spent pay cost costs money earned earn booked logged did assigned belong belonging "
-        "happened made make into if"
+        "a an and or the of for in on at by to from with that which who whose whom what when where how many "
+        "much is are was were be been being am has have had do does did there their this these those it its "
+        "them they i we you us our my me your can could would should will please also as so but then than "
+        "all any each every per some yet already still currently now ever here only just exactly altogether "
+        "overall list show get give display tell read fetch see find search look up count number sum add "
+        "total average mean avg highest largest biggest most more least lowest smallest cheapest expensive "
+        "maximum minimum records record rows row entry entries items item table tables base airtable field "
+        "fields column columns value values name names named called titled exist existing know current "
+        "grouped group sorted sort order whole together across including include worked work works working "
+        "spend spent pay cost costs money earned earn booked logged did assigned belong belonging happened "
+        "made make into if"
     )
 )
 # Of these the sense goes with what follows, so they are told with it.
