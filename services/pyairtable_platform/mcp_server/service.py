@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pyairtable_platform.common import tracing
 from pyairtable_platform.common.errors import FieldViolation, InvalidInput, NotFound, PyAirtableError, Reason
 
+from .argument_limits import check_values
 from .metrics import TOOL_CALLS
 from .model import Gateway
 from .registry import ToolOfAny, all_tools
@@ -82,6 +83,7 @@ def find_tool(name: str) -> ToolOfAny:
 
 def validated(model: type[A], arguments: Mapping[str, Any], tool: str) -> A:
     """The arguments as their model; raises InvalidInput that names every argument which is wrong."""
+    check_values(arguments)
     try:
         return model.model_validate(dict(arguments))
     except ValidationError as error:

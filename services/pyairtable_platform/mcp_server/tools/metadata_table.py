@@ -100,8 +100,8 @@ async def _ready_table(
     if not is_metadata_table(existing):
         raise InvalidInput.at(
             "table_name",
-            f"the table {existing.name} is not a metadata table, for it has no column {TABLE_ID!r}, and its columns and "
-            "rows are left as they are: choose another name, or leave table_name out",
+            f"the table {existing.name} is not a metadata table, for it has no column {TABLE_ID!r}, and its "
+            "columns and rows are left as they are: choose another name, or leave table_name out",
         )
     if unfit := unfit_columns(existing):
         raise FailedPrecondition(
