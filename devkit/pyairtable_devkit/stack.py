@@ -141,9 +141,13 @@ def stop_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_call(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have the stop signals call handler; one that is ignored (nohup) stays ignored."""
+    """Have the stop signals call handler. A hang-up that is ignored (nohup) stays ignored.
+
+    Not so an interrupt: scripts start what runs in the background with it ignored, and could then not stop it by one.
+    """
     before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    mine = [number for number in _STOP_SIGNALS if before[number] is not signal.SIG_IGN]
+    ignored = before[signal.SIGHUP] is signal.SIG_IGN
+    mine = [number for number in _STOP_SIGNALS if not (ignored and number == signal.SIGHUP)]
     try:
         for number in mine:
             signal.signal(number, handler)

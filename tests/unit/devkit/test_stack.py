@@ -130,7 +130,17 @@ def test_a_stop_signal_ends_the_wait_and_stops_everything(number: signal.Signals
     assert diary[-1] == "stop a"
 
 
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
+def test_an_interrupt_that_is_ignored_is_heard_all_the_same() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as scripts leave it for what they start in the background
+    try:
+        with pytest.raises(StopRequestedError), stop_signals():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with stop_signals():
