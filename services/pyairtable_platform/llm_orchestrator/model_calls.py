@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
+
+import orjson
 
 from pyairtable_platform.common.errors import FailedPrecondition, QuotaExhausted, Reason, Unavailable
+from pyairtable_platform.common.rest.transcoding import MAX_JSON_DEPTH, deeper_than
 
 from .answer import Answer
 from .ports import Chunk, Cost, Model, ModelRequest, Reply, Usage
@@ -106,11 +111,29 @@ class ModelCalls:
 
 def _is_malformed(reply: Reply) -> bool:
     empty = not reply.calls and not reply.text.strip()
-    return reply.finish_reason in _MALFORMED or (empty and reply.finish_reason == "STOP")
+    return reply.finish_reason in _MALFORMED or (empty and reply.finish_reason == "STOP") or bool(_unusable(reply))
+
+
+def _unusable(reply: Reply) -> list[str]:
+    """Arguments that neither the log, the events of the run nor a tool can take: "tool.argument" of each."""
+    return [f"{call.name}.{name}" for call in reply.calls for name, value in call.arguments.items() if not _fits(value)]
+
+
+def _fits(value: Any) -> bool:
+    if deeper_than(value, MAX_JSON_DEPTH):
+        return False
+    try:
+        json.dumps(value, allow_nan=False)  # PostgreSQL takes no NaN
+        orjson.dumps(value)  # and what goes back to the model has whole numbers of 64 bits and valid Unicode only
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _malformed(reply: Reply) -> FailedPrecondition:
     what = "an empty answer" if reply.finish_reason == "STOP" else f"an unusable answer ({reply.finish_reason})"
+    if unusable := _unusable(reply):
+        what = f"arguments nested too deep, too large or not text ({', '.join(unusable)})"
     return FailedPrecondition(
         f"the model gave {what} twice: ask again, or in other words",
         reason=Reason.MODEL_REFUSED,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import reduce
+from typing import Any
 
 import pytest
 from unit.llm_orchestrator.chat_fakes import USAGE, BreaksOff, MemoryJournal, bench, calls, says
@@ -12,6 +14,7 @@ from pyairtable_platform.common.errors import FailedPrecondition, Reason, Unavai
 from pyairtable_platform.llm_orchestrator.answer import Answer
 from pyairtable_platform.llm_orchestrator.ports import LogUnavailable, Usage
 
+NESTED: Any = reduce(lambda inner, _: {"a": inner}, range(60), {})
 AWAY = Unavailable("overloaded", reason=Reason.MODEL_UNAVAILABLE)
 
 
@@ -32,6 +35,18 @@ async def test_a_wait_that_does_not_fit_into_the_turn_is_not_waited() -> None:
     ended = await it.run()
     assert ended.error is not None and ended.error.reason is Reason.MODEL_UNAVAILABLE
     assert it.waits == []
+
+
+@pytest.mark.parametrize("bad", [NESTED, 10**350, 2**70, float("inf"), "half \ud83d"], ids=range(5))
+async def test_calls_whose_arguments_cannot_be_kept_are_asked_for_once_more(bad: Any) -> None:
+    it = bench(says("", calls(q=bad)), says("", calls(q="x")), says("Done."))
+    assert (await it.run()).error is None
+    assert [call.arguments for call in it.tools.calls] == [{"q": "x"}]
+    it = bench(says("", calls(q=bad)))
+    ended = await it.run()
+    assert ended.error is not None and ended.error.reason is Reason.MODEL_REFUSED
+    assert "look" in ended.error.message and "q" in ended.error.message
+    assert len(it.model.requests) == 2 and not it.journal.steps
 
 
 async def test_attempts_are_bounded() -> None:
