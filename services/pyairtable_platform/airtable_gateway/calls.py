@@ -107,8 +107,22 @@ class AirtableCalls:
         """Make a call and return Airtable's JSON.
 
         Raises Refusal when Airtable says that the request is wrong (the service explains it), Doubtful for a write of
-        Effect.ONCE whose end is not known, and typed errors for all that has nothing to do with the request.
+        Effect.ONCE whose end is not known, OutcomeUnknown for another write that ends without an answer after an
+        attempt that may have been carried out, and typed errors for all that has nothing to do with the request.
         """
+        doubt = doubt or Doubt()
+        try:
+            return await self._make(call, errand, doubt)
+        except PyAirtableError as error:
+            if doubt.since is None or call.effect is Effect.READ:
+                raise
+            # Whatever ended the repeats (attempts, deadline, budget, token) says nothing about the first attempt.
+            raise OutcomeUnknown(
+                f"{call.operation} was sent and may have been carried out, and a repeat did not settle it: "
+                f"{error.message}"
+            ) from error
+
+    async def _make(self, call: AirtableCall, errand: Errand, doubt: Doubt) -> Json:
         attempt = 0
         while True:
             attempt += 1
@@ -125,7 +139,7 @@ class AirtableCalls:
                 trouble, may_be_done = failure.text, failure.sent
             if may_be_done and call.effect is Effect.ONCE:
                 raise Doubtful(trouble, answered=answer is not None)
-            if may_be_done and doubt is not None:
+            if may_be_done:
                 doubt.since = doubt.since or began
             pause = pause_before(attempt, answer)
             if attempt >= ATTEMPTS or not self._has_time_for(pause, errand):

@@ -14,7 +14,7 @@ from pyairtable_platform.common.errors import PyAirtableError, Reason, Unavailab
 from . import settle, wire
 from .access import Where
 from .answers import Refusal
-from .calls import AirtableCalls, Doubt, Doubtful, Errand
+from .calls import AirtableCalls, Doubt, Doubtful, Errand, unknown_outcome
 from .explain import explain, find
 from .pages import Place, read_page
 from .rows import Outcome, Row, RowError, RowsRefused, RowState, blamed
@@ -72,7 +72,8 @@ class Plan(ABC):
         except Refusal as refusal:
             raise await self._meaning(refusal, batch) from refusal
         if len(answer["records"]) != len(batch):
-            raise Doubtful("Airtable's answer holds another number of records than were sent", answered=False)
+            doubtful = Doubtful("Airtable's answer holds another number of records than were sent", answered=False)
+            raise doubtful if call.effect is wire.Effect.ONCE else unknown_outcome(call.operation, doubtful)
         return answer
 
     async def _meaning(self, refusal: Refusal, batch: Sequence[Row]) -> PyAirtableError | RowsRefused:

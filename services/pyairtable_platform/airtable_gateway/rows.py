@@ -3,6 +3,7 @@
 - A batch that Airtable refuses (it takes all of it or nothing) is cut until the bad rows stand alone: good ones are
   written, bad ones are named. Where the refusal names the bad row or field, that saves the cutting.
 - Time that runs out leaves the rest NOT_ATTEMPTED; what was done is told.
+- A batch whose end is not known is UNKNOWN and ends the write; what was not sent yet is NOT_ATTEMPTED.
 - A call that fails as a whole, an unknown table for example, fails the whole write if nothing was written yet.
 """
 
@@ -13,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from pyairtable_platform.common.errors import DeadlineExceeded, PyAirtableError, RateLimited
+from pyairtable_platform.common.errors import DeadlineExceeded, OutcomeUnknown, PyAirtableError, RateLimited
 
 from .answers import Refusal
 from .wire import BATCH_SIZE, Json
@@ -117,12 +118,16 @@ class RowWriter:
 
     def _stop(self, batch: Sequence[Row], error: PyAirtableError) -> None:
         """End the write: no further call has a better prospect."""
-        if not self._outcomes:
+        is_unknown = isinstance(error, OutcomeUnknown)
+        if not self._outcomes and not is_unknown:
             raise error
         ran_out = isinstance(error, RateLimited | DeadlineExceeded)
-        self._note([failed(row, RowState.NOT_ATTEMPTED if ran_out else RowState.FAILED, error) for row in batch])
+        state = RowState.UNKNOWN if is_unknown else RowState.NOT_ATTEMPTED if ran_out else RowState.FAILED
+        self._note([failed(row, state, error) for row in batch])
+        # Rows that were never sent are not in doubt: they get what ended the call.
+        cause = error.__cause__ if is_unknown and isinstance(error.__cause__, PyAirtableError) else error
         rest = [row for waiting in self._waiting for row in waiting]
-        self._note([failed(row, RowState.NOT_ATTEMPTED, error) for row in rest])
+        self._note([failed(row, RowState.NOT_ATTEMPTED, cause) for row in rest])
         self._waiting.clear()
 
     def _raise_if_all_failed_alike(self) -> None:

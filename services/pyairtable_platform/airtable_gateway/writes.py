@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pyairtable_platform.common.errors import InvalidInput, PyAirtableError, Unavailable
+from pyairtable_platform.common.errors import InvalidInput, OutcomeUnknown, PyAirtableError, Unavailable
 
 from . import metrics
 from .access import Need
@@ -77,6 +77,8 @@ async def _journaled(plan: Plan, rows: Sequence[Row], journal: Journal) -> list[
         number = await journal.sending(batch, datetime.now(UTC))
         try:
             outcomes = await plan.write_batch(batch)
+        except OutcomeUnknown:
+            raise  # the batch stays open, so that a run that takes over looks at it
         except (RowsRefused, PyAirtableError):
             await _note(journal, number, [])  # nothing was written, or nothing that a repeat could do twice
             raise
