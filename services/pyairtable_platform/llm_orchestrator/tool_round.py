@@ -12,20 +12,16 @@ from itertools import groupby
 import orjson
 
 from pyairtable_platform.common.errors import (
-    DeadlineExceeded,
     InvalidInput,
     NotFound,
     PyAirtableError,
     QuotaExhausted,
     Reason,
-    Unavailable,
 )
 
 from . import results
 from .ports import Content, FunctionCall, Journal, PlannedCall, Tool, ToolCall, ToolOutcome, ToolServer, Turn
-
-_ATTEMPTS = 3
-_FIRST_DELAY = 0.3  # seconds
+from .tool_attempts import call_tool
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,8 @@ class ToolLimits:
     same_calls: int
     seconds: float
     result_characters: int
+    write_patience: float = 15.0
+    """Seconds after which a call that may write is not tried again when its server stays away."""
 
 
 class RepetitionGuard:
@@ -125,7 +123,6 @@ class ToolRunner:
             return outcome
 
     async def _call_server(self, call: PlannedCall) -> dict[str, object]:
-        """Call the tool; again when the server was away: the key keeps it from writing twice."""
         request = ToolCall(
             workspace=self._turn.workspace,
             name=call.tool,
@@ -133,22 +130,8 @@ class ToolRunner:
             idempotency_key=f"{self._turn.run_id}:{call.id}",
             timeout=self._limits.seconds,
         )
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with asyncio.timeout(self._limits.seconds):
-                    return await self._server.call(request)
-            except TimeoutError as error:
-                if isinstance(error, DeadlineExceeded):
-                    raise
-                raise DeadlineExceeded(
-                    f"{call.tool} did not answer within {self._limits.seconds:.0f} s; if it writes, it may have "
-                    "done so: look before repeating it"
-                ) from error
-            except Unavailable as error:
-                if error.reason is not Reason.DEPENDENCY_UNAVAILABLE or attempt == _ATTEMPTS - 1:
-                    raise
-            await asyncio.sleep(_FIRST_DELAY * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+        may_write = not self._tools[call.tool].read_only
+        return await call_tool(self._server, request, may_write=may_write, patience=self._limits.write_patience)
 
     def _arguments(self, call: FunctionCall) -> Mapping[str, object]:
         """The model's arguments, with the base of the request where the model named none."""

@@ -14,11 +14,11 @@ import httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, TextContent
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from pyairtable_platform.common import context
-from pyairtable_platform.common.errors import Internal, PyAirtableError, Reason, Unavailable
+from pyairtable_platform.common.errors import DeadlineExceeded, Internal, PyAirtableError, Reason, Unavailable
 from pyairtable_platform.common.tracing import outgoing_headers
 
 from .failures import error_of
@@ -105,7 +105,10 @@ def _text(result: CallToolResult) -> str:
 
 
 def _away(error: Exception) -> PyAirtableError:
-    if isinstance(error, MCPError) and not isinstance(error, ConnectionError):
+    if isinstance(error, MCPError) and error.code == REQUEST_TIMEOUT:
+        return DeadlineExceeded("the tool server did not answer in time")
+    # The SDK tells of a connection that broke in the middle of a call by this code, not by an error of transport.
+    if isinstance(error, MCPError) and error.code != CONNECTION_CLOSED:
         return Internal(f"the tool server did not understand the call: {error}")
     return Unavailable("the tool server cannot be reached", dependency="mcp-server")
 

@@ -11,6 +11,7 @@ import pytest
 from unit.llm_orchestrator.chat_fakes import LIMITS, FakeToolServer, bench, calls, says
 
 from pyairtable_platform.common.errors import (
+    Cancelled,
     FailedPrecondition,
     InvalidInput,
     PyAirtableError,
@@ -156,6 +157,61 @@ async def test_a_tool_server_that_is_away_for_a_moment_gets_the_same_key_again()
     assert ended.error is None and not it.journal.outcomes["1.1"].is_error
     assert {call.idempotency_key for call in it.tools.calls} == {"run:1.1"}
     assert len(it.tools.calls) == 3
+
+
+BRIEF = replace(LIMITS, tools=replace(LIMITS.tools, write_patience=1.0))
+
+
+@pytest.mark.parametrize("error", [Unavailable("cannot be reached"), Cancelled("shutting down")], ids=type)
+async def test_a_write_whose_server_stays_away_may_have_happened(error: PyAirtableError) -> None:
+    async def handler(call: ToolCall) -> dict[str, Any]:
+        raise error
+
+    it = bench(says("", calls("change")), says("I looked."), tools=FakeToolServer(handler), limits=BRIEF)
+    ended = await it.run()
+    told = it.told()[-1]["parts"][0]["functionResponse"]["response"]["error"]
+    assert ended.error is None and told["reason"] == "WRITE_OUTCOME_UNKNOWN"
+    assert "change may or may not have happened" in told["message"] and "look before" in told["message"]
+    assert len(it.tools.calls) > 1 and {call.idempotency_key for call in it.tools.calls} == {"run:1.1"}
+
+
+async def test_a_write_is_tried_longer_than_a_look() -> None:
+    async def handler(call: ToolCall) -> dict[str, Any]:
+        if call.name == "look" or len(it.tools.calls) < 4:
+            raise Unavailable("cannot be reached")
+        return {}
+
+    it = bench(says("", calls("change")), says("Done."), tools=FakeToolServer(handler))
+    await it.run()
+    assert not it.journal.outcomes["1.1"].is_error and len(it.tools.calls) == 4
+    it = bench(says("", calls("look")), says("Sorry."), tools=FakeToolServer(handler))
+    await it.run()
+    told = it.told()[-1]["parts"][0]["functionResponse"]["response"]["error"]
+    assert told["reason"] == "DEPENDENCY_UNAVAILABLE" and len(it.tools.calls) == 3
+
+
+async def test_a_lost_answer_stays_unknown_when_airtable_is_away_then() -> None:
+    failures = [Unavailable("Airtable is away", reason=Reason.AIRTABLE_UNAVAILABLE), Unavailable("lost")]
+
+    async def handler(call: ToolCall) -> dict[str, Any]:
+        raise failures.pop()
+
+    it = bench(says("", calls("change")), says("I looked."), tools=FakeToolServer(handler))
+    await it.run()
+    told = it.told()[-1]["parts"][0]["functionResponse"]["response"]["error"]
+    assert told["reason"] == "WRITE_OUTCOME_UNKNOWN" and not failures
+
+
+async def test_a_slow_write_may_have_happened() -> None:
+    async def handler(call: ToolCall) -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    quick = replace(LIMITS, tools=replace(LIMITS.tools, seconds=0.05))
+    it = bench(says("", calls("change")), says("I looked."), tools=FakeToolServer(handler), limits=quick)
+    await it.run()
+    told = it.told()[-1]["parts"][0]["functionResponse"]["response"]["error"]
+    assert told["reason"] == "WRITE_OUTCOME_UNKNOWN" and len(it.tools.calls) == 1
 
 
 async def test_what_airtable_cannot_do_is_not_repeated_by_us() -> None:
