@@ -7,8 +7,8 @@ unchanged and must not be merged with another.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import Any
 
 import httpx2
@@ -18,7 +18,7 @@ from google.genai import errors, types
 
 from pyairtable_platform.common.errors import FailedPrecondition, Reason, Unavailable
 
-from .gemini_errors import from_api_error, refused
+from .gemini_errors import UNREADABLE, from_api_error, refused
 from .ports import Chunk, Content, FunctionCall, ModelRequest, Reply, Thinking, Tool, Usage
 
 _FINISH_UNKNOWN = "FINISH_REASON_UNSPECIFIED"
@@ -42,22 +42,28 @@ class Gemini:
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk | Reply]:
         """Ask once; see ports.Model."""
         reply = _Collected()
-        try:
-            stream = await self._client.models.generate_content_stream(
-                model=request.model,
-                contents=[_to_sdk(content) for content in request.contents],
-                config=_config(request, self._max_output_tokens),
-            )
-            async for response in stream:
+        async with aclosing(self._responses(request)) as responses:
+            async for response in responses:
                 yield Chunk(reply.add(response), reply.usage)
                 reply.raise_if_blocked()
-        except errors.APIError as error:
-            raise from_api_error(error, request.model) from error
-        except (httpx2.TransportError, httpx2.StreamError, json.JSONDecodeError) as error:
-            raise _broken(error) from error
         if not reply.finish_reason:
             raise _broken(None)
         yield reply.whole()
+
+    async def _responses(self, request: ModelRequest) -> AsyncGenerator[types.GenerateContentResponse, None]:
+        """What the SDK reads from the stream, with its errors as ours."""
+        contents: Any = [_to_sdk(content) for content in request.contents]
+        config = _config(request, self._max_output_tokens)
+        try:
+            stream = await self._client.models.generate_content_stream(
+                model=request.model, contents=contents, config=config
+            )
+            async for response in stream:
+                yield response
+        except errors.APIError as error:
+            raise from_api_error(error, request.model) from error
+        except (httpx2.TransportError, httpx2.StreamError, *UNREADABLE) as error:
+            raise _broken(error) from error
 
 
 class MissingKey:

@@ -15,6 +15,9 @@ from pyairtable_platform.common.errors import FailedPrecondition, PyAirtableErro
 _KEY_REASONS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "ACCESS_TOKEN_EXPIRED"}
 _RETRYABLE = {408, 429}
 
+UNREADABLE = (ValueError, TypeError)
+"""What the SDK raises for a chunk that is no JSON (UnknownApiResponseError) or JSON of another shape."""
+
 
 def from_api_error(error: errors.APIError, model: str) -> PyAirtableError:
     """The error of a call that the provider answered with a status."""
