@@ -48,9 +48,11 @@ class Wire(Protocol):
 class Doubtful(Exception):
     """A write that must not be done twice was sent, and its end is not known."""
 
-    def __init__(self, text: str, *, answered: bool) -> None:
+    def __init__(self, text: str, *, answered: bool, since: datetime | None = None) -> None:
         super().__init__(text)
         self.text = text
+        self.since = since or datetime.now(UTC)
+        """When it was sent, at the earliest."""
         self.answered = answered
         """True: Airtable is done with it (it answered with an error), so that it cannot still happen."""
 
@@ -138,7 +140,7 @@ class AirtableCalls:
                 answer = None
                 trouble, may_be_done = failure.text, failure.sent
             if may_be_done and call.effect is Effect.ONCE:
-                raise Doubtful(trouble, answered=answer is not None)
+                raise Doubtful(trouble, answered=answer is not None, since=began)
             if may_be_done:
                 doubt.since = doubt.since or began
             pause = pause_before(attempt, answer)

@@ -19,6 +19,7 @@ from .calls import AirtableCalls
 from .credentials import Credentials
 from .idempotency import KeyedWrites
 from .limiter import Limiter
+from .reported import Reported
 from .scheduler import Scheduler
 from .service import GatewayService
 from .servicer import AirtableGatewayServicer
@@ -71,7 +72,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         service = GatewayService(registry=registry, calls=calls, usage=usage)
         keyed = KeyedWrites(store)
         stack.push_async_callback(keyed.drain, _DRAIN_SECONDS)
-        writes = RecordWrites(service=service, calls=calls, keyed=keyed)
+        writes = RecordWrites(service=service, calls=calls, keyed=keyed, reported=Reported(clock))
         yield Service(
             name="airtable-gateway",
             title="Airtable Gateway",

@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pyairtable_platform.common.errors import PyAirtableError, Reason, Unavailable
 
@@ -17,6 +17,7 @@ from .answers import Refusal
 from .calls import AirtableCalls, Doubt, Doubtful, Errand, unknown_outcome
 from .explain import explain, find
 from .pages import Place, read_page
+from .reported import Reported
 from .rows import Outcome, Row, RowError, RowsRefused, RowState, blamed
 from .service import GatewayService
 from .wire import Json
@@ -50,6 +51,8 @@ class Plan(ABC):
     calls: AirtableCalls
     service: GatewayService
     errand: Errand
+    reported: Reported
+    """Records that any write of this process has reported as made."""
     made: set[str] = field(default_factory=set)
     """Ids of the records that this write has made."""
     doubted: set[str] = field(default_factory=set)
@@ -92,25 +95,37 @@ class Create(Plan):
         call = wire.create_records(
             self.where.base_id, self.where.table, rows, typecast=options.typecast, by_field_id=options.by_field_id
         )
-        sent_at = datetime.now(UTC)
+        since: datetime | None = None
         for _ in range(_CREATE_ATTEMPTS):
             try:
                 answer = await self.send(call, batch)
                 return self._made(done(batch, answer["records"], RowState.CREATED))
             except Doubtful as doubtful:
-                found = await self._look(batch, sent_at)
+                since = since or doubtful.since
+                found = await self._look(batch, since)
                 if found is None or found or not doubtful.answered:
-                    return self._made(settled(batch, found or {}, doubtful.text))
+                    return self._made(settled(batch, self._ours(found or {}, since), doubtful.text))
                 trouble = doubtful.text
                 # Airtable answered with an error and nothing was made: it is done with that call, another is safe.
         raise Unavailable(f"{trouble} (tried {_CREATE_ATTEMPTS} times)", reason=Reason.AIRTABLE_UNAVAILABLE)
 
     async def recover(self, batch: Sequence[Row], sent_at: datetime) -> list[Outcome]:
         found = await self._look(batch, sent_at)
-        return self._made(settled(batch, found or {}, "the service ended before the answer came"))
+        found = self._ours(found or {}, sent_at)
+        return self._made(settled(batch, found, "the service ended before the answer came"))
+
+    def _ours(self, found: Mapping[int, Json], since: datetime) -> Mapping[int, Json]:
+        """Without the records that may have been there before: within the tolerance of the clocks nobody can tell."""
+        return {
+            index: record
+            for index, record in found.items()
+            if settle.is_surely_made_since(record, since) and record["id"] not in self.reported
+        }
 
     def _made(self, outcomes: list[Outcome]) -> list[Outcome]:
-        self.made |= {outcome.record_id for outcome in outcomes if outcome.record_id}
+        made = {outcome.record_id for outcome in outcomes if outcome.record_id}
+        self.made |= made
+        self.reported.add(made)
         return outcomes
 
     async def _look(self, batch: Sequence[Row], sent_at: datetime) -> Mapping[int, Json] | None:
@@ -153,7 +168,9 @@ class Create(Plan):
             return await self.calls.make(call, self.errand)
 
         records, _ = await read_page(fetch, Place(), size=_LOOK_AT, max_records=_LOOK_AT)
-        unclaimed = [record for record in records if record["id"] not in self.made]
+        unclaimed = [
+            record for record in records if record["id"] not in self.made and record["id"] not in self.reported
+        ]
         types = settle.field_types(fields)
         found = settle.match(batch, unclaimed, types, typecast=self.options.typecast)
         if self.options.by_field_id:
@@ -179,6 +196,7 @@ class Update(Plan):
         created = set(answer.get("createdRecords") or ())
         if doubt.since is not None:  # the repeat found what the first attempt had made
             created |= {record["id"] for record in answer["records"] if settle.is_made_since(record, doubt.since)}
+        self.reported.add(created)
         return [
             replace(outcome, state=RowState.CREATED) if options.merge_on and outcome.record_id in created else outcome
             for outcome in done(batch, answer["records"], RowState.UPDATED)

@@ -34,6 +34,12 @@ def is_made_since(record: Json, moment: datetime) -> bool:
     return created is not None and created >= moment - CLOCK_TOLERANCE
 
 
+def is_surely_made_since(record: Json, moment: datetime) -> bool:
+    """Whether a record was created no earlier than the second of a moment: Airtable tells whole seconds."""
+    created = _moment(record.get("createdTime"))
+    return created is not None and created >= moment.replace(microsecond=0)
+
+
 def by_name(record: Json, fields: Sequence[Json]) -> Json:
     """A record keyed by field id as one keyed by field name."""
     names = {field["id"]: field["name"] for field in fields}

@@ -47,13 +47,13 @@ _SENDING = text(
     "SELECT workspace, key, :indexes, :sent_at FROM write_keys "
     "WHERE workspace = :workspace AND key = :key AND owner = :owner RETURNING number"
 )
-_ENDED = text("UPDATE write_batches SET outcomes = CAST(:outcomes AS jsonb) WHERE number = :number")
+_ENDED = text("UPDATE write_batches SET outcomes = :outcomes WHERE number = :number")
 _BATCHES = text(
     "SELECT indexes, sent_at, outcomes FROM write_batches WHERE workspace = :workspace AND key = :key ORDER BY number"
 )
 _REST = text(
     "INSERT INTO write_batches (workspace, key, indexes, sent_at, outcomes) "
-    "VALUES (:workspace, :key, :indexes, now(), CAST(:outcomes AS jsonb))"
+    "VALUES (:workspace, :key, :indexes, now(), :outcomes)"
 )
 _FINISH = text(
     "UPDATE write_keys SET is_done = true WHERE workspace = :workspace AND key = :key AND owner = :owner RETURNING 1"
@@ -152,10 +152,8 @@ def _named(key: WriteKey) -> dict[str, Any]:
     return {"workspace": key.workspace, "key": key.key}
 
 
-def _outcomes(stored: Any) -> tuple[Outcome, ...] | None:
-    if stored is None:
-        return None
-    return from_json(orjson.loads(stored) if isinstance(stored, str | bytes) else stored)
+def _outcomes(stored: str | None) -> tuple[Outcome, ...] | None:
+    return None if stored is None else from_json(orjson.loads(stored))
 
 
 async def keep_swept(store: GatewayStore) -> None:

@@ -13,6 +13,7 @@ from .access import Need
 from .calls import AirtableCalls
 from .idempotency import Journal, KeyedWrites, WriteKey, request_hash
 from .plans import Create, Delete, Plan, Update, WriteOptions
+from .reported import Reported
 from .rows import Outcome, Row, RowsRefused, RowWriter
 from .service import GatewayService, errand_for
 from .wire import Json
@@ -26,10 +27,13 @@ _ANSWER_MARGIN_SECONDS = 0.5
 class RecordWrites:
     """The four writes. Each returns the outcomes in the order of its rows, or raises when nothing was written."""
 
-    def __init__(self, *, service: GatewayService, calls: AirtableCalls, keyed: KeyedWrites) -> None:
+    def __init__(
+        self, *, service: GatewayService, calls: AirtableCalls, keyed: KeyedWrites, reported: Reported
+    ) -> None:
         self._service = service
         self._calls = calls
         self._keyed = keyed
+        self._reported = reported
 
     async def create(
         self, workspace: str, base: str, table: str, rows: Sequence[Json], options: WriteOptions
@@ -57,7 +61,8 @@ class RecordWrites:
     ) -> list[Outcome]:
         where = await self._service.table(workspace, base, table, Need.WRITE)
         errand = errand_for(where.workspace, _ANSWER_MARGIN_SECONDS)
-        plan = kind(where, options, self._calls, self._service, errand)
+        _require_storable(options.idempotency_key)
+        plan = kind(where, options, self._calls, self._service, errand, self._reported)
         if not options.idempotency_key:
             outcomes = await RowWriter(plan.write_batch, rows).write()
         else:
@@ -108,6 +113,11 @@ async def _note(journal: Journal, number: int, outcomes: Sequence[Outcome]) -> N
         await journal.ended(number, outcomes)
     except Unavailable:
         log.warning("the outcome of a batch could not be noted", extra={"rows": len(outcomes)})
+
+
+def _require_storable(key: str) -> None:
+    if "\0" in key:
+        raise InvalidInput.at("idempotency_key", "it must not hold the character U+0000")
 
 
 def _require_ids(rows: Sequence[Row], where: str, *, may_be_empty: bool) -> None:

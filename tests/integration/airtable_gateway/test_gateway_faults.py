@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from integration.airtable_gateway.conftest import WORKSPACE, Gateway, OpenGateway, new_rows
+from integration.airtable_gateway.conftest import WORKSPACE, Gateway, OpenGateway, create_past_the_gateway, new_rows
 
 from pyairtable_devkit.airtable.testing import EmulatorThread
 from pyairtable_platform.common.errors import (
@@ -105,6 +105,29 @@ async def test_a_create_with_a_lost_answer_is_looked_up_and_never_done_twice(
         assert [outcome.record.fields["Name"] for outcome in answer.outcomes] == [f"Lost {n}" for n in range(7)]
     else:
         assert answer.outcomes[0].error.reason == "WRITE_OUTCOME_UNKNOWN"
+
+
+@pytest.mark.parametrize("kind", ["status", "reset"])
+async def test_a_create_never_takes_the_record_of_an_equal_one(
+    gateway: Gateway, emulator: EmulatorThread, kind: str
+) -> None:
+    first = await gateway.call("CreateRecords", new_rows(TABLE, [{"Name": "Twin 0"}]))
+    emulator.fault(kind, match={"method": "POST"}, times=1, **({"status": 503} if kind == "status" else {}))
+    second = await gateway.call("CreateRecords", new_rows(TABLE, [{"Name": "Twin 0"}]))
+    assert second.outcomes[0].record_id != first.outcomes[0].record_id
+    assert second.outcomes[0].state == (ROW_STATE_CREATED if kind == "status" else ROW_STATE_UNKNOWN)
+    assert len(at_airtable(emulator, "Twin")) == (2 if kind == "status" else 1)
+
+
+async def test_a_create_that_may_be_somebody_elses_is_unknown_and_not_repeated(
+    gateway: Gateway, emulator: EmulatorThread
+) -> None:
+    create_past_the_gateway(emulator, [{"Name": "Other 0"}])
+    await asyncio.sleep(1.1)  # Airtable tells whole seconds
+    emulator.fault("status", status=503, match={"method": "POST"}, times=1)
+    answer = await gateway.call("CreateRecords", new_rows(TABLE, [{"Name": "Other 0"}]))
+    assert answer.outcomes[0].state == ROW_STATE_UNKNOWN
+    assert len(at_airtable(emulator, "Other")) == 1
 
 
 async def test_a_lost_answer_midway_leaves_the_other_batches_alone(

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from integration.airtable_gateway.conftest import WORKSPACE, Gateway, OpenGateway, new_rows, until
+from integration.airtable_gateway.conftest import (
+    WORKSPACE,
+    Gateway,
+    OpenGateway,
+    create_past_the_gateway,
+    new_rows,
+    until,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pyairtable_devkit.airtable.testing import EmulatorThread
@@ -77,6 +84,17 @@ async def test_a_write_that_failed_as_a_whole_frees_its_key(gateway: Gateway) ->
     assert answer.summary.created == 12
 
 
+async def test_a_cell_with_a_nul_is_stored_and_a_key_with_one_is_refused(gateway: Gateway) -> None:
+    request = new_rows(TABLE, [{"Name": "Keyed a\0b"}], idempotency_key="nul")
+    first = await gateway.call("CreateRecords", request)
+    assert first.summary.created == 1
+    assert await gateway.call("CreateRecords", request) == first
+    assert await written(gateway) == 1
+    with pytest.raises(InvalidInput) as caught:
+        await gateway.call("CreateRecords", keyed("a\0b"))
+    assert caught.value.violations[0].field == "idempotency_key"
+
+
 async def test_partly_failed_rows_are_part_of_the_stored_answer(gateway: Gateway) -> None:
     request = keyed("six")
     request.records[4].fields.update({"Kind": "No such choice"})
@@ -106,15 +124,13 @@ async def engine(database_url: str) -> Any:
 
 @pytest.mark.parametrize("did_arrive", [True, False])
 async def test_after_a_crash_the_batch_that_was_on_its_way_is_looked_up_and_the_rest_written(
-    gateway: Gateway, engine: AsyncEngine, did_arrive: bool
+    gateway: Gateway, emulator: EmulatorThread, engine: AsyncEngine, did_arrive: bool
 ) -> None:
     """A gateway died between sending the first batch and noting its answer."""
     request = keyed("eight", 25)
     key = await key_of_a_run_that_died(gateway, engine, request)
     if did_arrive:
-        await gateway.call(
-            "CreateRecords", new_rows(TABLE, [{"Name": f"Keyed {n}", "City": "Linz"} for n in range(10)])
-        )
+        create_past_the_gateway(emulator, [{"Name": f"Keyed {n}", "City": "Linz"} for n in range(10)])
     answer = await gateway.call("CreateRecords", request)
     states = [outcome.state for outcome in answer.outcomes]
     assert states[:10] == [ROW_STATE_CREATED if did_arrive else ROW_STATE_UNKNOWN] * 10

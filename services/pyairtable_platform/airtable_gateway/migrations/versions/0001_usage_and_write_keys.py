@@ -35,7 +35,8 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("indexes", postgresql.ARRAY(sa.Integer), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcomes", postgresql.JSONB, comment="null while the batch is on its way"),
+        # Text, because jsonb refuses U+0000, which a cell may hold.
+        sa.Column("outcomes", sa.Text, comment="JSON; null while the batch is on its way"),
         sa.ForeignKeyConstraint(["workspace", "key"], ["write_keys.workspace", "write_keys.key"], ondelete="CASCADE"),
         sa.Index("write_batches_of_key", "workspace", "key", "number"),
     )
