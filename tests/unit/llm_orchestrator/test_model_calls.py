@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import reduce
 from typing import Any
 
+import orjson
 import pytest
 from unit.llm_orchestrator.chat_fakes import USAGE, BreaksOff, MemoryJournal, bench, calls, says
 
@@ -14,7 +14,7 @@ from pyairtable_platform.common.errors import FailedPrecondition, Reason, Unavai
 from pyairtable_platform.llm_orchestrator.answer import Answer
 from pyairtable_platform.llm_orchestrator.ports import LogUnavailable, Usage
 
-NESTED: Any = reduce(lambda inner, _: {"a": inner}, range(60), {})
+NESTED = orjson.loads(b"[" * 60 + b"]" * 60)
 AWAY = Unavailable("overloaded", reason=Reason.MODEL_UNAVAILABLE)
 
 
