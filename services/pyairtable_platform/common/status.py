@@ -18,6 +18,9 @@ from .errors import FieldViolation, PyAirtableError, Reason
 
 DOMAIN = "pyairtable.dev"
 
+LONGEST_MESSAGE = 1000
+"""Bytes. Errors travel in gRPC's trailers, of which peers take 8 KiB in all; text is escaped there, threefold."""
+
 _CODES: dict[type[PyAirtableError], tuple[grpc.StatusCode, int]] = {
     errors.NotFound: (grpc.StatusCode.NOT_FOUND, 404),
     errors.InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, 400),
@@ -58,11 +61,20 @@ def to_status(error: PyAirtableError) -> status_pb2.Status:
         details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
     if error.violations:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=item.field, description=item.description)
+            error_details_pb2.BadRequest.FieldViolation(
+                field=shortened(item.field, 80), description=shortened(item.description, 160)
+            )
             for item in error.violations
         ]
         details.append(_pack(error_details_pb2.BadRequest(field_violations=violations)))
-    return status_pb2.Status(code=codes(error)[0].value[0], message=error.message, details=details)
+    message = shortened(error.message, LONGEST_MESSAGE)
+    return status_pb2.Status(code=codes(error)[0].value[0], message=message, details=details)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, cut to so many bytes of UTF-8."""
+    encoded = text.encode()
+    return text if len(encoded) <= limit else encoded[: limit - 3].decode(errors="ignore") + "…"
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> PyAirtableError:

@@ -11,6 +11,9 @@ from google.protobuf.message import Message
 
 from .errors import FieldViolation, InvalidInput, Reason
 
+MOST_TOLD = 10
+"""Errors travel in gRPC's trailers, which peers take up to 8 KiB."""
+
 _FREE_VALUES = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
 
 
@@ -20,7 +23,7 @@ def validate(request: Message) -> None:
     found = protovalidate.collect_violations(checked)
     if not found:
         return
-    violations = [FieldViolation(path_text(item.proto.field), item.proto.message) for item in found]
+    violations = [FieldViolation(path_text(item.proto.field), item.proto.message) for item in found[:MOST_TOLD]]
     text = "; ".join(f"{item.field}: {item.description}" for item in violations[:5])
     raise InvalidInput(text, violations=violations, reason=Reason.INVALID_INPUT)
 

@@ -84,3 +84,11 @@ def test_too_large_is_413_over_http() -> None:
 def test_a_turn_that_reached_its_limit_is_not_to_be_repeated() -> None:
     back = over_the_wire(errors.QuotaExhausted("20 rounds", reason=Reason.TURN_LIMIT))
     assert type(back) is errors.QuotaExhausted
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀"])
+def test_a_long_error_is_cut_to_what_trailers_hold(character: str) -> None:
+    back = over_the_wire(errors.NotFound(character * 5000, reason=Reason.TABLE_NOT_FOUND))
+    assert back.message.startswith(character * 100)
+    assert back.message.endswith("…")
+    assert len(back.message.encode()) <= 1000

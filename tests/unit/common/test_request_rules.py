@@ -6,6 +6,7 @@ import pytest
 from protovalidate._gen.buf.validate import validate_pb
 
 from pyairtable_platform.common.errors import InvalidInput
+from pyairtable_platform.common.status import to_status
 from pyairtable_platform.common.validation import validate, without_free_values
 from pyairtable_platform.common.values import dict_to_struct
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as airtable
@@ -64,3 +65,10 @@ def test_validation_does_not_look_into_cells() -> None:
     assert len(checked.records) == 20
     assert checked.typecast
     assert checked.ByteSize() < 200 < request.ByteSize()
+
+
+def test_an_error_stays_small_however_much_is_wrong() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate(chat.ChatRequest(messages=[chat.ChatMessage()] * 300))
+    assert len(to_status(caught.value).SerializeToString()) < 8000
+    assert caught.value.violations
