@@ -84,7 +84,7 @@ class ChatService:
                 raise
             raise DeadlineExceeded(
                 f"the answer takes longer than this call may; run {run_id} goes on: read it with WatchRun "
-                "(GET /runs/{run_id}/events)",
+                f"(GET /runs/{run_id}/events)",
                 run=run_id,
             ) from error
         return completed(await self._runs.get(workspace, run_id))

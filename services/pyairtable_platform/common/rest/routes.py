@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from google.api import annotations_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from pyairtable_platform.common.errors import InvalidInput
 
@@ -80,8 +80,3 @@ def unescaped(name: str, raw: str) -> str:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
         raise InvalidInput.at(name, "is not UTF-8 text in percent escapes") from None
-
-
-def message_of(field: FieldDescriptor) -> Descriptor | None:
-    """The message type of a field; None for scalars and enums."""
-    return field.message_type
