@@ -10,6 +10,8 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from pyairtable_protos.airtable.v1 import record_pb2 as _record_pb2
 from pyairtable_protos.airtable.v1 import schema_pb2 as _schema_pb2
+from pyairtable_protos.common.v1 import error_reason_pb2 as _error_reason_pb2
+from pyairtable_protos.workspaces.v1 import workspace_pb2 as _workspace_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -1533,3 +1535,149 @@ class GetUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUsageResponse: _TypeAlias = GetUsageResponse  # noqa: Y015
+
+@_typing.final
+class VerifyBindingsRequest(_message.Message):
+    """Asks whether a credential opens bases."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    BASE_IDS_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """For whom: calls are counted for this workspace. It need not be in the registry yet."""
+    @_builtins.property
+    def credential(self) -> _workspace_pb2.SecretRef:
+        """Where the Airtable token lies; with the version of the value that is meant."""
+
+    @_builtins.property
+    def base_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The bases."""
+
+    def __init__(
+        self,
+        *,
+        workspace: _builtins.str = ...,
+        credential: _workspace_pb2.SecretRef | None = ...,
+        base_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_ids", b"base_ids", "credential", b"credential", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyBindingsRequest: _TypeAlias = VerifyBindingsRequest  # noqa: Y015
+
+@_typing.final
+class VerifyBindingsResponse(_message.Message):
+    """What Airtable says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    BASES_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Airtable's id of the token's user (usr...)."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes; Airtable tells them for OAuth tokens only."""
+
+    @_builtins.property
+    def bases(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifiedBase]:
+        """One for each base, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        bases: _abc.Iterable[Global___VerifiedBase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bases", b"bases", "scopes", b"scopes", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyBindingsResponse: _TypeAlias = VerifyBindingsResponse  # noqa: Y015
+
+@_typing.final
+class VerifiedBase(_message.Message):
+    """A base as the token sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PERMISSION_LEVEL_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    base_id: _builtins.str
+    """Airtable's id (app...)."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Why it cannot be used: BASE_NOT_FOUND, DENIED, AIRTABLE_UNAVAILABLE ...; unspecified when it can."""
+    problem: _builtins.str
+    """The same in words, with the remedy."""
+    name: _builtins.str
+    """Its name in Airtable."""
+    permission_level: _builtins.str
+    """What the token may do there: none, read, comment, edit or create."""
+    fingerprint: _builtins.str
+    """SHA-256 over the tables' fingerprints, 16 hexadecimal digits."""
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifiedTable]:
+        """Its tables, by name."""
+
+    def __init__(
+        self,
+        *,
+        base_id: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        problem: _builtins.str = ...,
+        name: _builtins.str = ...,
+        permission_level: _builtins.str = ...,
+        tables: _abc.Iterable[Global___VerifiedTable] | None = ...,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "fingerprint", b"fingerprint", "name", b"name", "permission_level", b"permission_level", "problem", b"problem", "reason", b"reason", "tables", b"tables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifiedBase: _TypeAlias = VerifiedBase  # noqa: Y015
+
+@_typing.final
+class VerifiedTable(_message.Message):
+    """A table of a base."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Airtable's id (tbl...)."""
+    name: _builtins.str
+    """Its name."""
+    fingerprint: _builtins.str
+    """SHA-256 over name, fields (id, name, type, options) and views, 16 hexadecimal digits: changes with the schema."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifiedTable: _TypeAlias = VerifiedTable  # noqa: Y015

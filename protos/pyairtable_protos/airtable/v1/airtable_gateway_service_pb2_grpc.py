@@ -143,6 +143,11 @@ class AirtableGatewayServiceStub:
                 request_serializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.VerifyBindings = channel.unary_unary(
+                '/pyairtable.airtable.v1.AirtableGatewayService/VerifyBindings',
+                request_serializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsResponse.FromString,
+                _registered_method=True)
 
 
 class AirtableGatewayServiceServicer:
@@ -300,6 +305,15 @@ class AirtableGatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyBindings(self, request, context):
+        """Asks Airtable whether a credential and the bases that a workspace wants to use really work, before they are put in
+        force. Fails with CREDENTIAL_MISSING, AIRTABLE_TOKEN_REJECTED, AIRTABLE_UNAVAILABLE or RATE_LIMITED; what is wrong
+        with a single base stands in its answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AirtableGatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -407,6 +421,11 @@ def add_AirtableGatewayServiceServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageRequest.FromString,
                     response_serializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'VerifyBindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBindings,
+                    request_deserializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsRequest.FromString,
+                    response_serializer=pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -980,6 +999,33 @@ class AirtableGatewayService:
             '/pyairtable.airtable.v1.AirtableGatewayService/GetUsage',
             pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageRequest.SerializeToString,
             pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.airtable.v1.AirtableGatewayService/VerifyBindings',
+            pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsRequest.SerializeToString,
+            pyairtable_dot_airtable_dot_v1_dot_airtable__gateway__service__pb2.VerifyBindingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,11 @@ class AirtableGatewayServiceStub:
     """Tells whose Airtable token the workspace uses; never the token."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_airtable_gateway_service_pb2.GetUsageRequest, _airtable_gateway_service_pb2.GetUsageResponse]
     """Counts this month's calls to Airtable."""
+    VerifyBindings: _grpc.UnaryUnaryMultiCallable[_airtable_gateway_service_pb2.VerifyBindingsRequest, _airtable_gateway_service_pb2.VerifyBindingsResponse]
+    """Asks Airtable whether a credential and the bases that a workspace wants to use really work, before they are put in
+    force. Fails with CREDENTIAL_MISSING, AIRTABLE_TOKEN_REJECTED, AIRTABLE_UNAVAILABLE or RATE_LIMITED; what is wrong
+    with a single base stands in its answer.
+    """
 
 @_typing.type_check_only
 class AirtableGatewayServiceAsyncStub(AirtableGatewayServiceStub):
@@ -135,6 +140,11 @@ class AirtableGatewayServiceAsyncStub(AirtableGatewayServiceStub):
     """Tells whose Airtable token the workspace uses; never the token."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_airtable_gateway_service_pb2.GetUsageRequest, _airtable_gateway_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Counts this month's calls to Airtable."""
+    VerifyBindings: _aio.UnaryUnaryMultiCallable[_airtable_gateway_service_pb2.VerifyBindingsRequest, _airtable_gateway_service_pb2.VerifyBindingsResponse]  # type: ignore[assignment]
+    """Asks Airtable whether a credential and the bases that a workspace wants to use really work, before they are put in
+    force. Fails with CREDENTIAL_MISSING, AIRTABLE_TOKEN_REJECTED, AIRTABLE_UNAVAILABLE or RATE_LIMITED; what is wrong
+    with a single base stands in its answer.
+    """
 
 class AirtableGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """All traffic to Airtable goes through this service: it paces calls by Airtable's limits over the whole cluster, cuts
@@ -312,5 +322,16 @@ class AirtableGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_airtable_gateway_service_pb2.GetUsageResponse, _abc.Awaitable[_airtable_gateway_service_pb2.GetUsageResponse]]:
         """Counts this month's calls to Airtable."""
+
+    @_abc_1.abstractmethod
+    def VerifyBindings(
+        self,
+        request: _airtable_gateway_service_pb2.VerifyBindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_airtable_gateway_service_pb2.VerifyBindingsResponse, _abc.Awaitable[_airtable_gateway_service_pb2.VerifyBindingsResponse]]:
+        """Asks Airtable whether a credential and the bases that a workspace wants to use really work, before they are put in
+        force. Fails with CREDENTIAL_MISSING, AIRTABLE_TOKEN_REJECTED, AIRTABLE_UNAVAILABLE or RATE_LIMITED; what is wrong
+        with a single base stands in its answer.
+        """
 
 def add_AirtableGatewayServiceServicer_to_server(servicer: AirtableGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

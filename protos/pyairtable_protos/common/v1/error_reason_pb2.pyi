@@ -46,6 +46,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no such tool. Metadata: tool."""
     ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 11
     """NOT_FOUND: the address names nothing. Metadata: path."""
+    ERROR_REASON_ACCESS_KEY_NOT_FOUND: _ErrorReason.ValueType  # 12
+    """NOT_FOUND: the workspace has no such access key. Metadata: workspace, key."""
     ERROR_REASON_INVALID_INPUT: _ErrorReason.ValueType  # 20
     """INVALID_ARGUMENT: a field of the request is wrong; google.rpc.BadRequest names it."""
     ERROR_REASON_INVALID_FORMULA: _ErrorReason.ValueType  # 21
@@ -130,6 +132,8 @@ ERROR_REASON_TOOL_NOT_FOUND: ErrorReason.ValueType  # 10
 """NOT_FOUND: no such tool. Metadata: tool."""
 ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 11
 """NOT_FOUND: the address names nothing. Metadata: path."""
+ERROR_REASON_ACCESS_KEY_NOT_FOUND: ErrorReason.ValueType  # 12
+"""NOT_FOUND: the workspace has no such access key. Metadata: workspace, key."""
 ERROR_REASON_INVALID_INPUT: ErrorReason.ValueType  # 20
 """INVALID_ARGUMENT: a field of the request is wrong; google.rpc.BadRequest names it."""
 ERROR_REASON_INVALID_FORMULA: ErrorReason.ValueType  # 21

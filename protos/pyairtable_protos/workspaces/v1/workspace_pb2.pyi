@@ -62,6 +62,7 @@ class Workspace(_message.Message):
     MONTHLY_CALL_BUDGET_FIELD_NUMBER: _builtins.int
     BASES_FIELD_NUMBER: _builtins.int
     LLM_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """metadata.name: a DNS label, unique in the installation."""
     display_name: _builtins.str
@@ -88,6 +89,10 @@ class Workspace(_message.Message):
     def llm(self) -> Global___LlmPolicy:
         """What its chats may do and spend."""
 
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """Who declared it; not read in requests."""
+
     def __init__(
         self,
         *,
@@ -100,14 +105,45 @@ class Workspace(_message.Message):
         monthly_call_budget: _builtins.int = ...,
         bases: _abc.Iterable[Global___BaseBinding] | None = ...,
         llm: Global___LlmPolicy | None = ...,
+        source: Global___Source | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "llm", b"llm"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "llm", b"llm", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "source", b"source", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Workspace: _TypeAlias = Workspace  # noqa: Y015
+
+@_typing.final
+class Source(_message.Message):
+    """The object that declares a workspace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is: "Workspace" for a custom resource, "File" for a document on disk."""
+    uid: _builtins.str
+    """metadata.uid of a custom resource: a workspace that is made anew under the same name has another."""
+    generation: _builtins.int
+    """metadata.generation of a custom resource."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "kind", b"kind", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Source: _TypeAlias = Source  # noqa: Y015
 
 @_typing.final
 class Owner(_message.Message):
@@ -117,19 +153,23 @@ class Owner(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """User, Group or ServiceAccount."""
     name: _builtins.str
     """Its name, for a user the e-mail address."""
+    namespace: _builtins.str
+    """Of a ServiceAccount."""
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -143,19 +183,25 @@ class SecretRef(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the Secret, or of the folder."""
     key: _builtins.str
     """Key in it, or name of the file."""
+    version: _builtins.str
+    """Begin of the SHA-256 of the value that was checked, 16 hexadecimal digits: a Secret with another value is not used
+    before it has been checked too. Empty: whatever value stands there.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         key: _builtins.str = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,22 +256,28 @@ class LlmPolicy(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MONTHLY_COST_LIMIT_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model name; empty is the platform's default."""
     monthly_cost_limit: _builtins.str
     """US dollars a month as a decimal ("25.00"); empty is no limit."""
     approval: _builtins.str
     """Which tool calls wait for a person: Never, Destructive or Writes."""
+    @_builtins.property
+    def api_key(self) -> Global___SecretRef:
+        """Where the workspace's own key of the model provider lies; not set: the platform's key is used."""
+
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         monthly_cost_limit: _builtins.str = ...,
         approval: _builtins.str = ...,
+        api_key: Global___SecretRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "model", b"model", "monthly_cost_limit", b"monthly_cost_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "approval", b"approval", "model", b"model", "monthly_cost_limit", b"monthly_cost_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

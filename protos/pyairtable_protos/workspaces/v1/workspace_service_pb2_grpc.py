@@ -50,6 +50,16 @@ class WorkspaceServiceStub:
                 request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesRequest.SerializeToString,
                 response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesResponse.FromString,
                 _registered_method=True)
+        self.ApplyWorkspace = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ApplyWorkspace',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.RemoveWorkspace = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/RemoveWorkspace',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceResponse.FromString,
+                _registered_method=True)
 
 
 class WorkspaceServiceServicer:
@@ -78,6 +88,22 @@ class WorkspaceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApplyWorkspace(self, request, context):
+        """Makes a workspace exactly as declared; repeating it changes nothing. In force everywhere within a second. Fails with
+        CONFLICT when a later generation of the same object was applied before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveWorkspace(self, request, context):
+        """Takes a workspace out of the registry: its calls are refused within a second. Removing one that is not there, or
+        that another object has declared since, changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkspaceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +121,16 @@ def add_WorkspaceServiceServicer_to_server(servicer, server):
                     servicer.WatchWorkspaces,
                     request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesRequest.FromString,
                     response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesResponse.SerializeToString,
+            ),
+            'ApplyWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyWorkspace,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceResponse.SerializeToString,
+            ),
+            'RemoveWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveWorkspace,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +215,60 @@ class WorkspaceService:
             '/pyairtable.workspaces.v1.WorkspaceService/WatchWorkspaces',
             pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesRequest.SerializeToString,
             pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.WatchWorkspacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ApplyWorkspace',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/RemoveWorkspace',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.RemoveWorkspaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

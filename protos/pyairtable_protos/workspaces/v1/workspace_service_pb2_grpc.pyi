@@ -41,6 +41,14 @@ class WorkspaceServiceStub:
     """Streams the registry to the data plane: a snapshot first, then each change as it happens. A reader that falls
     behind is sent a new snapshot.
     """
+    ApplyWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ApplyWorkspaceRequest, _workspace_service_pb2.ApplyWorkspaceResponse]
+    """Makes a workspace exactly as declared; repeating it changes nothing. In force everywhere within a second. Fails with
+    CONFLICT when a later generation of the same object was applied before.
+    """
+    RemoveWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.RemoveWorkspaceRequest, _workspace_service_pb2.RemoveWorkspaceResponse]
+    """Takes a workspace out of the registry: its calls are refused within a second. Removing one that is not there, or
+    that another object has declared since, changes nothing.
+    """
 
 @_typing.type_check_only
 class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
@@ -54,6 +62,14 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     WatchWorkspaces: _aio.UnaryStreamMultiCallable[_workspace_service_pb2.WatchWorkspacesRequest, _workspace_service_pb2.WatchWorkspacesResponse]  # type: ignore[assignment]
     """Streams the registry to the data plane: a snapshot first, then each change as it happens. A reader that falls
     behind is sent a new snapshot.
+    """
+    ApplyWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ApplyWorkspaceRequest, _workspace_service_pb2.ApplyWorkspaceResponse]  # type: ignore[assignment]
+    """Makes a workspace exactly as declared; repeating it changes nothing. In force everywhere within a second. Fails with
+    CONFLICT when a later generation of the same object was applied before.
+    """
+    RemoveWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.RemoveWorkspaceRequest, _workspace_service_pb2.RemoveWorkspaceResponse]  # type: ignore[assignment]
+    """Takes a workspace out of the registry: its calls are refused within a second. Removing one that is not there, or
+    that another object has declared since, changes nothing.
     """
 
 class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +99,26 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_workspace_service_pb2.WatchWorkspacesResponse], _abc.AsyncIterator[_workspace_service_pb2.WatchWorkspacesResponse]]:
         """Streams the registry to the data plane: a snapshot first, then each change as it happens. A reader that falls
         behind is sent a new snapshot.
+        """
+
+    @_abc_1.abstractmethod
+    def ApplyWorkspace(
+        self,
+        request: _workspace_service_pb2.ApplyWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ApplyWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.ApplyWorkspaceResponse]]:
+        """Makes a workspace exactly as declared; repeating it changes nothing. In force everywhere within a second. Fails with
+        CONFLICT when a later generation of the same object was applied before.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveWorkspace(
+        self,
+        request: _workspace_service_pb2.RemoveWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.RemoveWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.RemoveWorkspaceResponse]]:
+        """Takes a workspace out of the registry: its calls are refused within a second. Removing one that is not there, or
+        that another object has declared since, changes nothing.
         """
 
 def add_WorkspaceServiceServicer_to_server(servicer: WorkspaceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
