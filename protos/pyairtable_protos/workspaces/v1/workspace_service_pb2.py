@@ -28,7 +28,7 @@ from pyairtable_protos.common.v1 import access_pb2 as pyairtable_dot_common_dot_
 from pyairtable_protos.workspaces.v1 import workspace_pb2 as pyairtable_dot_workspaces_dot_v1_dot_workspace__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0pyairtable/workspaces/v1/workspace_service.proto\x12\x18pyairtable.workspaces.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!pyairtable/common/v1/access.proto\x1a(pyairtable/workspaces/v1/workspace.proto\"T\n\x15ListWorkspacesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"j\n\x16ListWorkspacesResponse\x12\x37\n\nworkspaces\x18\x01 \x03(\x0b\x32#.pyairtable.workspaces.v1.Workspace\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x13GetWorkspaceRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"N\n\x14GetWorkspaceResponse\x12\x36\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.Workspace\"\x18\n\x16WatchWorkspacesRequest\"\xaf\x01\n\x17WatchWorkspacesResponse\x12?\n\x08snapshot\x18\x01 \x01(\x0b\x32+.pyairtable.workspaces.v1.WorkspaceSnapshotH\x00\x12\x36\n\x07\x61pplied\x18\x02 \x01(\x0b\x32#.pyairtable.workspaces.v1.WorkspaceH\x00\x12\x11\n\x07removed\x18\x03 \x01(\tH\x00\x42\x08\n\x06update\"L\n\x11WorkspaceSnapshot\x12\x37\n\nworkspaces\x18\x01 \x03(\x0b\x32#.pyairtable.workspaces.v1.Workspace\"\x91\x01\n\x15\x41pplyWorkspaceRequest\x12>\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.WorkspaceB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x06source\x18\x02 \x01(\x0b\x32 .pyairtable.workspaces.v1.SourceB\x06\xbaH\x03\xc8\x01\x01\"a\n\x16\x41pplyWorkspaceResponse\x12\x36\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.Workspace\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"G\n\x16RemoveWorkspaceRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x14\n\x03uid\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"*\n\x17RemoveWorkspaceResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\x32\xa2\x05\n\x10WorkspaceService\x12\x88\x01\n\x0eListWorkspaces\x12/.pyairtable.workspaces.v1.ListWorkspacesRequest\x1a\x30.pyairtable.workspaces.v1.ListWorkspacesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/workspaces\x12\x89\x01\n\x0cGetWorkspace\x12-.pyairtable.workspaces.v1.GetWorkspaceRequest\x1a..pyairtable.workspaces.v1.GetWorkspaceResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/workspaces/{name}\x12~\n\x0fWatchWorkspaces\x12\x30.pyairtable.workspaces.v1.WatchWorkspacesRequest\x1a\x31.pyairtable.workspaces.v1.WatchWorkspacesResponse\"\x04\xb0\xe1\x18\x02\x30\x01\x12y\n\x0e\x41pplyWorkspace\x12/.pyairtable.workspaces.v1.ApplyWorkspaceRequest\x1a\x30.pyairtable.workspaces.v1.ApplyWorkspaceResponse\"\x04\xb0\xe1\x18\x02\x12|\n\x0fRemoveWorkspace\x12\x30.pyairtable.workspaces.v1.RemoveWorkspaceRequest\x1a\x31.pyairtable.workspaces.v1.RemoveWorkspaceResponse\"\x04\xb0\xe1\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0pyairtable/workspaces/v1/workspace_service.proto\x12\x18pyairtable.workspaces.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!pyairtable/common/v1/access.proto\x1a(pyairtable/workspaces/v1/workspace.proto\"T\n\x15ListWorkspacesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"j\n\x16ListWorkspacesResponse\x12\x37\n\nworkspaces\x18\x01 \x03(\x0b\x32#.pyairtable.workspaces.v1.Workspace\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x13GetWorkspaceRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"N\n\x14GetWorkspaceResponse\x12\x36\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.Workspace\"\x18\n\x16WatchWorkspacesRequest\"\xd3\x01\n\x17WatchWorkspacesResponse\x12?\n\x08snapshot\x18\x01 \x01(\x0b\x32+.pyairtable.workspaces.v1.WorkspaceSnapshotH\x00\x12\x36\n\x07\x61pplied\x18\x02 \x01(\x0b\x32#.pyairtable.workspaces.v1.WorkspaceH\x00\x12\x11\n\x07removed\x18\x03 \x01(\tH\x00\x12\x10\n\x08registry\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\rB\x08\n\x06update\"L\n\x11WorkspaceSnapshot\x12\x37\n\nworkspaces\x18\x01 \x03(\x0b\x32#.pyairtable.workspaces.v1.Workspace\"\x91\x01\n\x15\x41pplyWorkspaceRequest\x12>\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.WorkspaceB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x06source\x18\x02 \x01(\x0b\x32 .pyairtable.workspaces.v1.SourceB\x06\xbaH\x03\xc8\x01\x01\"a\n\x16\x41pplyWorkspaceResponse\x12\x36\n\tworkspace\x18\x01 \x01(\x0b\x32#.pyairtable.workspaces.v1.Workspace\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"G\n\x16RemoveWorkspaceRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x14\n\x03uid\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"*\n\x17RemoveWorkspaceResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\x32\xa2\x05\n\x10WorkspaceService\x12\x88\x01\n\x0eListWorkspaces\x12/.pyairtable.workspaces.v1.ListWorkspacesRequest\x1a\x30.pyairtable.workspaces.v1.ListWorkspacesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/workspaces\x12\x89\x01\n\x0cGetWorkspace\x12-.pyairtable.workspaces.v1.GetWorkspaceRequest\x1a..pyairtable.workspaces.v1.GetWorkspaceResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/workspaces/{name}\x12~\n\x0fWatchWorkspaces\x12\x30.pyairtable.workspaces.v1.WatchWorkspacesRequest\x1a\x31.pyairtable.workspaces.v1.WatchWorkspacesResponse\"\x04\xb0\xe1\x18\x02\x30\x01\x12y\n\x0e\x41pplyWorkspace\x12/.pyairtable.workspaces.v1.ApplyWorkspaceRequest\x1a\x30.pyairtable.workspaces.v1.ApplyWorkspaceResponse\"\x04\xb0\xe1\x18\x02\x12|\n\x0fRemoveWorkspace\x12\x30.pyairtable.workspaces.v1.RemoveWorkspaceRequest\x1a\x31.pyairtable.workspaces.v1.RemoveWorkspaceResponse\"\x04\xb0\xe1\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,17 +70,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHWORKSPACESREQUEST']._serialized_start=536
   _globals['_WATCHWORKSPACESREQUEST']._serialized_end=560
   _globals['_WATCHWORKSPACESRESPONSE']._serialized_start=563
-  _globals['_WATCHWORKSPACESRESPONSE']._serialized_end=738
-  _globals['_WORKSPACESNAPSHOT']._serialized_start=740
-  _globals['_WORKSPACESNAPSHOT']._serialized_end=816
-  _globals['_APPLYWORKSPACEREQUEST']._serialized_start=819
-  _globals['_APPLYWORKSPACEREQUEST']._serialized_end=964
-  _globals['_APPLYWORKSPACERESPONSE']._serialized_start=966
-  _globals['_APPLYWORKSPACERESPONSE']._serialized_end=1063
-  _globals['_REMOVEWORKSPACEREQUEST']._serialized_start=1065
-  _globals['_REMOVEWORKSPACEREQUEST']._serialized_end=1136
-  _globals['_REMOVEWORKSPACERESPONSE']._serialized_start=1138
-  _globals['_REMOVEWORKSPACERESPONSE']._serialized_end=1180
-  _globals['_WORKSPACESERVICE']._serialized_start=1183
-  _globals['_WORKSPACESERVICE']._serialized_end=1857
+  _globals['_WATCHWORKSPACESRESPONSE']._serialized_end=774
+  _globals['_WORKSPACESNAPSHOT']._serialized_start=776
+  _globals['_WORKSPACESNAPSHOT']._serialized_end=852
+  _globals['_APPLYWORKSPACEREQUEST']._serialized_start=855
+  _globals['_APPLYWORKSPACEREQUEST']._serialized_end=1000
+  _globals['_APPLYWORKSPACERESPONSE']._serialized_start=1002
+  _globals['_APPLYWORKSPACERESPONSE']._serialized_end=1099
+  _globals['_REMOVEWORKSPACEREQUEST']._serialized_start=1101
+  _globals['_REMOVEWORKSPACEREQUEST']._serialized_end=1172
+  _globals['_REMOVEWORKSPACERESPONSE']._serialized_start=1174
+  _globals['_REMOVEWORKSPACERESPONSE']._serialized_end=1216
+  _globals['_WORKSPACESERVICE']._serialized_start=1219
+  _globals['_WORKSPACESERVICE']._serialized_end=1893
 # @@protoc_insertion_point(module_scope)

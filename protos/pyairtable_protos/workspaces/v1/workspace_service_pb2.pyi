@@ -145,8 +145,16 @@ class WatchWorkspacesResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     removed: _builtins.str
     """Name of a workspace that is gone."""
+    registry: _builtins.str
+    """Which registry this is: another one after its database was made anew."""
+    revision: _builtins.int
+    """State of the registry with this update. Replicas may lie behind each other: a reader that knows a later state of
+    the same registry leaves an earlier one aside.
+    """
     @_builtins.property
     def snapshot(self) -> Global___WorkspaceSnapshot:
         """All workspaces there are; replaces what the reader knew."""
@@ -161,10 +169,12 @@ class WatchWorkspacesResponse(_message.Message):
         snapshot: Global___WorkspaceSnapshot | None = ...,
         applied: _workspace_pb2.Workspace | None = ...,
         removed: _builtins.str = ...,
+        registry: _builtins.str = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "removed", b"removed", "snapshot", b"snapshot", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "removed", b"removed", "snapshot", b"snapshot", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "registry", b"registry", "removed", b"removed", "revision", b"revision", "snapshot", b"snapshot", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_update: _TypeAlias = _typing.Literal["snapshot", "applied", "removed"]  # noqa: Y015
     _WhichOneofArgType_update: _TypeAlias = _typing.Literal["update", b"update"]  # noqa: Y015
