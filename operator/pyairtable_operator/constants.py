@@ -40,3 +40,33 @@ FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
 
 ACCESS_SECRET = "pyairtable-access"  # noqa: S105 - the name of a Secret
 """Name of the access-key Secret in every tenant namespace: fixed, so that RBAC can name it."""
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+"""On managed objects: FIELD_MANAGER. The watches select by it."""
+
+PART_OF_LABEL = "app.kubernetes.io/part-of"
+"""On managed objects and on the platform's pods: PART_OF."""
+
+PART_OF = "pyairtable"
+"""Value of `app.kubernetes.io/part-of`."""
+
+KEY_ID_ANNOTATION = f"{GROUP}/key-id"
+"""On the access Secret: the public part of its key."""
+
+KEY_HASH_ANNOTATION = f"{GROUP}/key-sha256"
+"""On the access Secret: SHA-256 of its key, so that a key that somebody else put there is noticed."""
+
+ROTATED_AT_ANNOTATION = f"{GROUP}/rotated-at"
+"""On the access Secret: when its key was made."""
+
+ROTATION_REQUEST_ANNOTATION = f"{GROUP}/rotation-request"
+"""On the access Secret: the value of ROTATE_ANNOTATION that was honoured last."""
+
+PREVIOUS_KEY_ANNOTATION = f"{GROUP}/previous-key"
+"""On the access Secret: the key before, as JSON (keyId, sha256, expiresAt); never the key."""
+
+ACCEPT_SCHEMA_ANNOTATION = f"{GROUP}/accept-schema"
+"""On a BaseBinding: the fingerprint of the schema that is accepted from now on, or "true" for whatever it is."""
+
+KEY_DATA = "PYAIRTABLE_API_KEY"
+"""Key of the access Secret's data that holds the access key."""
