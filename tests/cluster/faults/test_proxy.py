@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -14,7 +14,6 @@ import pytest
 from kubernetes_kit import api_faults
 from kubernetes_kit.api_calls import Call, Target
 from kubernetes_kit.api_proxy import ApiProxy
-from kubernetes_kit.waiting import soon
 
 pytestmark = pytest.mark.cluster
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -110,6 +109,12 @@ async def test_a_kill_comes_before_or_after_the_server(
     assert kill.at is not None
     assert kill.at.number == 2
     assert (await client.get(f"{MAPS}/{name}")).json()["data"]["a"] == ("2" if answered else "1")
+
+
+async def soon(check: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not check():  # noqa: ASYNC110 - the proxy's thread makes it true
+            await asyncio.sleep(0.01)
 
 
 class Watch:
