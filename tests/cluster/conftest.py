@@ -5,6 +5,7 @@ Tests that use one carry the mark `cluster`; they get it here when they ask for 
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -17,7 +18,7 @@ class Helm(Protocol):
     """`helm("install", ...)`; see ControlPlane.helm."""
 
     def __call__(
-        self, *arguments: object, input: str | None = None, check: bool = True
+        self, *arguments: str | Path, input: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]: ...
 
 

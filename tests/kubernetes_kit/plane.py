@@ -20,10 +20,7 @@ def require_programs() -> Programs:
     try:
         return find_programs(os.environ)
     except ProgramsError as error:
-        if (
-            "1" in (os.environ.get("CI"), os.environ.get("PYAIRTABLE_REQUIRE_CLUSTER"))
-            or os.environ.get("CI") == "true"
-        ):
+        if {os.environ.get("CI"), os.environ.get("PYAIRTABLE_REQUIRE_CLUSTER")} & {"1", "true"}:
             pytest.fail(f"NO CLUSTER TESTS: {error}", pytrace=False)
         pytest.skip(f"NO CLUSTER TESTS: {error}")
 

@@ -16,11 +16,10 @@ def eventually(attempt: Callable[[], T], *, seconds: float = 60.0, what: str = "
     while True:
         late: AssertionError | None = None
         try:
-            result = attempt()
+            if result := attempt():
+                return result
         except AssertionError as error:
-            late, result = error, None  # type: ignore[assignment]
-        if result:
-            return result
+            late = error
         if time.monotonic() > deadline:
             raise late or AssertionError(f"waited {seconds:.0f} s in vain{f' for {what}' if what else ''}")
         time.sleep(0.05)

@@ -34,6 +34,7 @@ from pyairtable_devkit.processes import Child
 
 START_SECONDS = 180.0  # generous: ten seconds on an idle machine
 _ADMIN = ("kubernetes-admin", ("system:masters",))
+_TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 _PAGE = 500
 _COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
@@ -64,7 +65,7 @@ class ControlPlane:
         self._inherited = environment
         self._audit = audit
         self.layout = Layout((folder or Path(tempfile.mkdtemp(prefix="pyairtable-cluster-"))).resolve())
-        self.ports = Ports(port or free_port(), free_port(), free_port())
+        self.ports = Ports(*_three_ports(port))
         self._children: dict[str, Child] = {}
         self._authority, self._etcd_authority = Authority("pyairtable-devkit"), Authority("pyairtable-devkit-etcd")
         self._write_files()
@@ -136,11 +137,7 @@ class ControlPlane:
         """Mint a token of a ServiceAccount that exists (TokenRequest; ten minutes at least)."""
         answer = self.api.post(
             f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token",
-            json={
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"expirationSeconds": seconds},
-            },
+            json={**_TOKEN_REQUEST, "spec": {"expirationSeconds": seconds}},
         )
         if answer.is_error:
             raise ControlPlaneError(f"No token for ServiceAccount {namespace}/{service_account}: {answer.text}")
@@ -163,18 +160,12 @@ class ControlPlane:
     def start(self) -> None:
         """Start everything and return when controllers work; after stop(), with the same data and ports."""
         self.begin()
-        deadline = time.monotonic() + START_SECONDS
-        while not self.advance():
-            if failure := self.failure():
-                raise ControlPlaneError(failure)
-            if time.monotonic() > deadline:
-                raise ControlPlaneError(
-                    f"The control plane was not ready within {START_SECONDS:.0f} s; {self._tails()}"
-                )
-            time.sleep(0.05)
+        self._wait()
 
     def begin(self) -> None:
         """Start what needs nothing else; advance() does the rest."""
+        if self._children:
+            raise ControlPlaneError("The control plane is running already: stop() it first")
         self._spawn("etcd", components.etcd(self.layout, self.ports))
 
     def advance(self) -> bool:
@@ -220,17 +211,7 @@ class ControlPlane:
 
     def start_apiserver(self) -> None:
         """Bring the API server back after stop_apiserver() and return when all is ready again."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self.advance():
-            # The controller manager exits when it cannot reach the server for long; a cluster would restart it.
-            child = self._children.get("kube-controller-manager")
-            if child is not None and child.exit_code() is not None:
-                del self._children["kube-controller-manager"]
-            elif failure := self.failure():
-                raise ControlPlaneError(failure)
-            if time.monotonic() > deadline:
-                raise ControlPlaneError(f"The API server was not ready within {START_SECONDS:.0f} s; {self._tails()}")
-            time.sleep(0.05)
+        self._wait()
 
     def close(self) -> None:
         """Stop everything and remove the folder."""
@@ -319,6 +300,23 @@ class ControlPlane:
         environment = {"PATH": self._inherited.get("PATH", ""), "HOME": str(self.layout.folder)}
         self._children[name] = Child.start(name, [self.programs[name], *options], log_path=log_path, env=environment)
 
+    def _wait(self) -> None:
+        """Advance until all is ready."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.advance():
+            self._forget_stranded_controllers()
+            if failure := self.failure():
+                raise ControlPlaneError(failure)
+            if time.monotonic() > deadline:
+                raise ControlPlaneError(f"Not ready within {START_SECONDS:.0f} s; {self._tails()}")
+            time.sleep(0.05)
+
+    def _forget_stranded_controllers(self) -> None:
+        """Have the controller manager started again if it gave up while there was no API server, as a cluster would."""
+        child = self._children.get("kube-controller-manager")
+        if child is not None and child.exit_code() is not None and not self._answers("/readyz"):
+            del self._children["kube-controller-manager"]
+
     def _answers(self, path: str) -> bool:
         try:
             return self.api.get(path, timeout=5).is_success
@@ -346,6 +344,14 @@ class ControlPlane:
 
     def _tails(self) -> str:
         return "\n".join(f"{child.log_path} ends:\n{child.log_tail(5)}" for child in self._children.values())
+
+
+def _three_ports(first: int) -> Iterator[int]:
+    """Give three different free ports, the first of them the given one unless it is 0."""
+    ports = {first or free_port(): None}
+    while len(ports) < 3:
+        ports[free_port()] = None
+    return iter(ports)
 
 
 def _after(prefix: bytes) -> bytes:

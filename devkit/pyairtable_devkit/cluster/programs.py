@@ -134,7 +134,7 @@ def _require_fit(program: Program, path: Path, wanted: str) -> None:
 
 def _version_of(program: Program, path: Path) -> str:
     """Ask a program for its version; empty when it does not say."""
-    argv = [path, *program.version_command]
+    argv = [str(path), *program.version_command]
     try:
         said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
     except (OSError, subprocess.TimeoutExpired):
