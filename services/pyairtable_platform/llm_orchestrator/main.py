@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pyairtable_platform.common.channels import open_channel
 from pyairtable_platform.common.database import check_database, open_engine
 from pyairtable_platform.common.health import Check
+from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.registry import WorkspaceRegistry
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
@@ -30,7 +31,7 @@ from .tool_list import CachedToolList
 from .tool_round import ToolLimits
 from .tools_grpc import GrpcTools
 from .tools_mcp import McpTools
-from .wakeups import Listener, Wakeups
+from .wakeups import Wakeups
 from .worker import Worker, worker_name
 
 __all__ = ["Settings", "build"]
@@ -49,6 +50,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         )
         tools = await _tools(settings, stack)
         wakeups = Wakeups()
+        listener = Listener(engine, NOTIFY_CHANNEL, heard=wakeups.wake, missed=wakeups.wake_all)
         runs, leases = RunStore(engine), LeaseStore(engine, owner=worker_name(), seconds=settings.lease_seconds)
         worker = Worker(
             leases,
@@ -83,7 +85,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             checks={"postgres": lambda: check_database(engine), "workspaces": registry.check},
             optional_checks=optional,
             notes=_notes(settings),
-            background=[registry.follow, worker.run, Listener(engine, NOTIFY_CHANNEL, wakeups).run],
+            background=[registry.follow, worker.run, listener.run],
             on_drain=[worker.drain],
         )
 

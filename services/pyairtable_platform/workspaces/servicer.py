@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pyairtable_protos.workspaces.v1 import workspace_pb2 as messages
+from pyairtable_platform.common.workspace import to_message
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
 
-from .documents import Base
-from .service import Change, Registry, Removed, Snapshot, Workspace
+from .declared import from_request
+from .service import Change, Registry, Removed, Snapshot
 
 DEFAULT_PAGE_SIZE = 100
-
-_ACCESS = {
-    "ReadOnly": messages.BASE_ACCESS_READ_ONLY,
-    "ReadWrite": messages.BASE_ACCESS_READ_WRITE,
-    "Schema": messages.BASE_ACCESS_SCHEMA,
-}
 
 
 class WorkspaceServicer:
@@ -37,44 +31,24 @@ class WorkspaceServicer:
         self, request: rpc.WatchWorkspacesRequest, call: Any
     ) -> AsyncIterator[rpc.WatchWorkspacesResponse]:
         async for change in self._registry.watch():
-            yield to_update(change)
+            yield to_update(change, self._registry.id)
+
+    async def ApplyWorkspace(self, request: rpc.ApplyWorkspaceRequest, call: Any) -> rpc.ApplyWorkspaceResponse:
+        workspace, changed = await self._registry.apply(from_request(request.workspace, request.source))
+        return rpc.ApplyWorkspaceResponse(workspace=to_message(workspace), changed=changed)
+
+    async def RemoveWorkspace(self, request: rpc.RemoveWorkspaceRequest, call: Any) -> rpc.RemoveWorkspaceResponse:
+        return rpc.RemoveWorkspaceResponse(removed=await self._registry.remove(request.name, request.uid))
 
 
-def to_update(change: Change) -> rpc.WatchWorkspacesResponse:
+def to_update(change: Change, registry: str) -> rpc.WatchWorkspacesResponse:
     """A change as a message of the stream."""
+    update = rpc.WatchWorkspacesResponse(registry=registry, revision=change.revision)
     if isinstance(change, Snapshot):
-        workspaces = map(to_message, change.workspaces)
-        return rpc.WatchWorkspacesResponse(snapshot=rpc.WorkspaceSnapshot(workspaces=workspaces))
-    if isinstance(change, Removed):
-        return rpc.WatchWorkspacesResponse(removed=change.name)
-    return rpc.WatchWorkspacesResponse(applied=to_message(change.workspace))
-
-
-def to_message(workspace: Workspace) -> messages.Workspace:
-    """A workspace as the data plane gets it."""
-    spec = workspace.spec
-    secret = spec.airtable.token_secret_ref
-    return messages.Workspace(
-        name=workspace.name,
-        display_name=spec.display_name or workspace.name,
-        version=workspace.version,
-        suspended=spec.suspend,
-        owners=[messages.Owner(kind=owner.kind, name=owner.name) for owner in spec.owners],
-        airtable_token=messages.SecretRef(name=secret.name, key=secret.key) if secret else None,
-        monthly_call_budget=spec.airtable.monthly_call_budget,
-        bases=[to_binding(base, len(spec.airtable.bases) == 1) for base in spec.airtable.bases],
-        llm=messages.LlmPolicy(
-            model=spec.llm.model, monthly_cost_limit=spec.llm.monthly_cost_limit, approval=spec.llm.approval
-        ),
-    )
-
-
-def to_binding(base: Base, only: bool) -> messages.BaseBinding:
-    """A base; the only one is the default one."""
-    return messages.BaseBinding(
-        name=base.name,
-        base_id=base.base_id,
-        access=_ACCESS[base.access],
-        is_default=base.default or only,
-        tables=base.tables,
-    )
+        update.snapshot.SetInParent()
+        update.snapshot.workspaces.extend(map(to_message, change.workspaces))
+    elif isinstance(change, Removed):
+        update.removed = change.name
+    else:
+        update.applied.CopyFrom(to_message(change.workspace))
+    return update

@@ -1,0 +1,177 @@
+"""What a workspace is to the platform: plain values, their message, and what a caller's words mean in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyairtable_protos.workspaces.v1 import workspace_pb2
+
+from .errors import InvalidInput, NotFound, Reason
+
+DEFAULT_BASE = "default"
+
+_ACCESS = {
+    workspace_pb2.BASE_ACCESS_READ_ONLY: "ReadOnly",
+    workspace_pb2.BASE_ACCESS_READ_WRITE: "ReadWrite",
+    workspace_pb2.BASE_ACCESS_SCHEMA: "Schema",
+}
+_ACCESS_MESSAGES = {name: value for value, name in _ACCESS.items()}
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Where a credential lies. `version` is the begin of the SHA-256 of the value that was checked; empty is any."""
+
+    name: str
+    key: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who owns a workspace, as a Kubernetes subject; `namespace` is that of a ServiceAccount."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What declared a workspace: kind Workspace (a custom resource, with uid and generation) or File (a document)."""
+
+    kind: str = ""
+    uid: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class BaseBinding:
+    """A base that a workspace may use. `access` is ReadOnly, ReadWrite or Schema; empty `tables` means all."""
+
+    name: str
+    base_id: str
+    access: str
+    is_default: bool
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LlmPolicy:
+    """What chats may do and spend; empty texts mean the platform's default and no limit."""
+
+    model: str = ""
+    monthly_cost_limit: str = ""
+    approval: str = "Never"
+    api_key: SecretRef | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace as the data plane sees it."""
+
+    name: str
+    display_name: str
+    version: int
+    suspended: bool
+    airtable_secret: SecretRef | None
+    monthly_call_budget: int
+    bases: tuple[BaseBinding, ...]
+    llm: LlmPolicy
+    owners: tuple[Owner, ...] = ()
+    source: Source = field(default_factory=Source)
+
+    def base(self, reference: str) -> BaseBinding:
+        """The base that a caller means: by id, by bound name, or the default one for "" and "default"."""
+        if reference in ("", DEFAULT_BASE):
+            return self._default_base()
+        for binding in self.bases:
+            if reference in (binding.base_id, binding.name):
+                return binding
+        raise NotFound(
+            f'workspace "{self.name}" has no base "{reference}": it has {self._base_names()}',
+            reason=Reason.BASE_NOT_FOUND,
+            workspace=self.name,
+            base=reference,
+        )
+
+    def _default_base(self) -> BaseBinding:
+        default = next((binding for binding in self.bases if binding.is_default), None)
+        if default is None and len(self.bases) == 1:
+            default = self.bases[0]
+        if default is None:
+            text = f'workspace "{self.name}" has no default base: name one of {self._base_names()}'
+            raise InvalidInput.at("base_id", text, reason=Reason.BASE_REQUIRED)
+        return default
+
+    def _base_names(self) -> str:
+        return ", ".join(f"{binding.name} ({binding.base_id})" for binding in self.bases) or "none"
+
+
+def from_message(message: workspace_pb2.Workspace) -> Workspace:
+    """The contract's message as a plain value."""
+    llm = message.llm
+    return Workspace(
+        name=message.name,
+        display_name=message.display_name,
+        version=message.version,
+        suspended=message.suspended,
+        airtable_secret=_secret(message.airtable_token) if message.HasField("airtable_token") else None,
+        monthly_call_budget=message.monthly_call_budget,
+        bases=tuple(
+            BaseBinding(
+                item.name, item.base_id, _ACCESS.get(item.access, "ReadOnly"), item.is_default, tuple(item.tables)
+            )
+            for item in message.bases
+        ),
+        llm=LlmPolicy(
+            llm.model,
+            llm.monthly_cost_limit,
+            llm.approval or "Never",
+            _secret(llm.api_key) if llm.HasField("api_key") else None,
+        ),
+        owners=tuple(Owner(item.kind, item.name, item.namespace) for item in message.owners),
+        source=Source(message.source.kind, message.source.uid, message.source.generation),
+    )
+
+
+def to_message(workspace: Workspace) -> workspace_pb2.Workspace:
+    """A workspace as the contract's message."""
+    secret, llm, source = workspace.airtable_secret, workspace.llm, workspace.source
+    return workspace_pb2.Workspace(
+        name=workspace.name,
+        display_name=workspace.display_name,
+        version=workspace.version,
+        suspended=workspace.suspended,
+        owners=[
+            workspace_pb2.Owner(kind=item.kind, name=item.name, namespace=item.namespace) for item in workspace.owners
+        ],
+        airtable_token=_secret_message(secret),
+        monthly_call_budget=workspace.monthly_call_budget,
+        bases=map(_binding_message, workspace.bases),
+        llm=workspace_pb2.LlmPolicy(
+            model=llm.model,
+            monthly_cost_limit=llm.monthly_cost_limit,
+            approval=llm.approval,
+            api_key=_secret_message(llm.api_key),
+        ),
+        source=workspace_pb2.Source(kind=source.kind, uid=source.uid, generation=source.generation),
+    )
+
+
+def _secret(message: workspace_pb2.SecretRef) -> SecretRef:
+    return SecretRef(message.name, message.key, message.version)
+
+
+def _secret_message(secret: SecretRef | None) -> workspace_pb2.SecretRef | None:
+    return workspace_pb2.SecretRef(name=secret.name, key=secret.key, version=secret.version) if secret else None
+
+
+def _binding_message(base: BaseBinding) -> workspace_pb2.BaseBinding:
+    return workspace_pb2.BaseBinding(
+        name=base.name,
+        base_id=base.base_id,
+        access=_ACCESS_MESSAGES[base.access],
+        is_default=base.is_default,
+        tables=base.tables,
+    )
