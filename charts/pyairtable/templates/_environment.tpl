@@ -1,0 +1,103 @@
+{{/* Settings of a component: what the chart knows, then `env` of its values. Secrets come by reference only. */}}
+
+{{/* (list root name component): a ConfigMap's data; empty values are left out, they mean the default. */}}
+{{- define "pyairtable.settings" -}}
+{{- $root := index . 0 }}{{- $name := index . 1 }}{{- $component := index . 2 }}
+{{- $settings := include (ternary "pyairtable.operatorSettings" "pyairtable.serviceSettings" (eq $name "operator")) . | fromYaml }}
+{{- range $peer := $component.peers }}
+{{- $_ := set $settings (printf "%s_TARGET" ($peer | upper | replace "-" "_")) (include "pyairtable.target" (list $root $peer)) }}
+{{- end }}
+{{- range $key, $value := $component.env }}
+{{- $_ := set $settings $key (ternary (tpl (toString $value) $root) (toString $value) (kindIs "string" $value)) }}
+{{- end }}
+{{- range $key := keys $settings | sortAlpha }}
+{{- with index $settings $key }}
+{{ $key }}: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "pyairtable.serviceSettings" -}}
+{{- $root := index . 0 }}{{- $name := index . 1 }}{{- $component := index . 2 -}}
+ENVIRONMENT: {{ $root.Values.environment }}
+LOG_LEVEL: {{ $root.Values.logLevel }}
+HOST: 0.0.0.0
+HTTP_PORT: {{ $component.httpPort | quote }}
+GRPC_PORT: {{ $component.grpcPort | quote }}
+ALLOWED_HOSTS: {{ include "pyairtable.allowedHosts" (list $root $name) }}
+{{- if $component.readsCredentials }}
+SECRETS_NAMESPACE: {{ $root.Values.credentials.namespace.name }}
+{{- end }}
+{{- end -}}
+
+{{- define "pyairtable.operatorSettings" -}}
+{{- $root := index . 0 }}{{- $component := index . 2 }}{{- $public := $root.Values.public -}}
+LOG_LEVEL: {{ $root.Values.logLevel }}
+HOST: 0.0.0.0
+HTTP_PORT: {{ $component.httpPort | quote }}
+CREDENTIALS_NAMESPACE: {{ $root.Values.credentials.namespace.name }}
+OPERATOR_NAMESPACE: {{ $root.Release.Namespace }}
+PUBLIC_REST_URL: {{ $public.restURL | default (include "pyairtable.http" (list $root "api-gateway")) }}
+PUBLIC_GRPC_TARGET: {{ $public.grpcTarget | default (include "pyairtable.stableTarget" (list $root "api-gateway")) }}
+PUBLIC_MCP_URL: {{ $public.mcpURL | default (printf "%s/mcp" (include "pyairtable.http" (list $root "mcp-server"))) }}
+PUBLIC_AIRTABLE_URL: {{ $public.airtableURL | default (include "pyairtable.http" (list $root "airtable-gateway")) }}
+{{- end -}}
+
+{{/* Names under which a service may be called: its Service in all its spellings, and the hosts exposed for it. */}}
+{{- define "pyairtable.allowedHosts" -}}
+{{- $root := index . 0 }}{{- $name := index . 1 -}}
+{{- $own := include "pyairtable.name" . -}}
+{{- $namespace := $root.Release.Namespace -}}
+{{- $hosts := list (printf "%s:*" $own) (printf "%s.%s:*" $own $namespace) (printf "%s.%s.svc:*" $own $namespace) (printf "%s:*" (include "pyairtable.host" .)) -}}
+{{- range $root.Values.exposure.hosts }}
+{{- if eq .service $name }}{{ $hosts = concat $hosts (list .host (printf "%s:*" .host)) }}{{ end -}}
+{{- end -}}
+{{- join "," (uniq $hosts) -}}
+{{- end -}}
+
+{{/* (list root component): env entries by secretKeyRef. */}}
+{{- define "pyairtable.secretEnv" -}}
+{{- $root := index . 0 }}{{- $component := index . 1 }}
+{{- range $variable := keys $component.secrets | sortAlpha }}
+{{- with include "pyairtable.credential" (list $root (index $component.secrets $variable)) | fromYaml }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef: {name: {{ .name }}, key: {{ .key }}}
+{{- end }}
+{{- end }}
+{{- if $component.database }}
+{{ include "pyairtable.databaseEnv" $root }}
+{{- end }}
+{{- if $component.redis }}
+{{ include "pyairtable.redisEnv" $root }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a credential lies, as {name, key}; nothing when there is none: (list root "apiKey") */}}
+{{- define "pyairtable.credential" -}}
+{{- $root := index . 0 }}{{- $which := index . 1 }}
+{{- $given := index $root.Values.credentials $which }}
+{{- if $given.existingSecret -}}
+{name: {{ $given.existingSecret }}, key: {{ $given.key }}}
+{{- else if or (ne $which "geminiApiKey") $root.Values.demo.gemini.enabled -}}
+{name: {{ include "pyairtable.name" (list $root "credentials") }}, key: {{ $given.key }}}
+{{- end }}
+{{- end -}}
+
+{{- define "pyairtable.databaseEnv" -}}
+- name: DATABASE_URL
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.database.existingSecret | default (include "pyairtable.name" (list . "credentials")) }}, key: {{ .Values.database.key }}}
+{{- end -}}
+
+{{- define "pyairtable.redisEnv" -}}
+{{- $secret := .Values.redis.existingSecret | default (include "pyairtable.name" (list . "credentials")) -}}
+- name: REDIS_URL
+  valueFrom:
+    secretKeyRef: {name: {{ $secret }}, key: {{ .Values.redis.key }}}
+{{- with .Values.redis.passwordKey }}
+- name: REDIS_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ $secret }}, key: {{ . }}}
+{{- end }}
+{{- end -}}
