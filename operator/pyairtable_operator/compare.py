@@ -1,8 +1,8 @@
 """Whether an object in the cluster is as it should be, by what the watches told: no API call, no false alarm.
 
-An object that is observed is kept as its essence: bytes with what can matter here and no secret. Labels, annotations and
-fields that somebody added beside ours are not ours to take away, unless they widen rights: there the desired value is
-the whole value (WHOLE).
+An object that is observed is kept as its essence: bytes with what can matter here and no secret. Labels, annotations
+and fields that somebody added beside ours are not ours to take away, unless they widen rights: there the desired value
+is the whole value (WHOLE).
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def read(kept: bytes) -> Observed:
 
 
 def differences(manifest: Manifest, kept: bytes) -> list[str]:
-    """Paths of the fields that are not as desired, for example spec.hard[pods]; empty when there is nothing to write."""
+    """Paths of the fields that are not as desired, for example spec.hard.pods; none: nothing to write."""
     return [change.field for change in changes(manifest, read(kept))]
 
 

@@ -119,8 +119,8 @@ def plan(
         for entry in (compare.read(kept) for key, kept in sorted(observed.items()) if key not in wanted)
         if _is_orphan(workspace, entry, inventory)
     ]
-    steps = (_step(manifest, observed.get(manifest.key)) for manifest in desired)
-    return [*orphans, *(step for step in steps if step is not None)]
+    steps = (step(manifest, observed.get(manifest.key)) for manifest in desired)
+    return [*orphans, *(action for action in steps if action is not None)]
 
 
 def _is_orphan(workspace: Workspace, entry: Observed, inventory: Collection[ObjectKey]) -> bool:
@@ -131,7 +131,8 @@ def _is_orphan(workspace: Workspace, entry: Observed, inventory: Collection[Obje
     return entry.owner_uid == workspace.uid or (not entry.owner_uid and entry.key in inventory)
 
 
-def _step(manifest: Manifest, kept: bytes | None) -> Action | None:
+def step(manifest: Manifest, kept: bytes | None) -> Action | None:
+    """What one object needs; None when it is as it should be. `kept` is None when there is no such object."""
     if kept is None:
         return Action(ActionKind.CREATE, manifest.key, manifest)
     observed = compare.read(kept)
