@@ -44,8 +44,8 @@ class Sink(Protocol):
     def changed(self, kind: str, body: Body) -> None:
         """An object that is there, as it is now."""
 
-    def gone(self, kind: str, namespace: str, name: str) -> None:
-        """An object that is not there any more."""
+    def gone(self, kind: str, namespace: str, name: str, version: str = "") -> None:
+        """An object that is not there any more, as of this resourceVersion."""
 
     def names(self, kind: str) -> set[Name]:
         """Namespace and name of every object of this kind that the sink believes to be there by this watch."""
@@ -115,7 +115,7 @@ class Watch:
             if not token:
                 break
         for namespace, name in missing:
-            self.sink.gone(self.kind.name, namespace, name)
+            self.sink.gone(self.kind.name, namespace, name, page["metadata"]["resourceVersion"])
         self._version = page["metadata"]["resourceVersion"]
         self.synced.set()
 
@@ -152,7 +152,7 @@ class Watch:
             raise TemporaryKubeError(f"the watch ended: {body.get('message')}", status=int(body.get("code") or 0))
         metadata = body["metadata"]
         if event["type"] == "DELETED":
-            self.sink.gone(self.kind.name, metadata.get("namespace", ""), metadata["name"])
+            self.sink.gone(self.kind.name, metadata.get("namespace", ""), metadata["name"], metadata["resourceVersion"])
         elif event["type"] != "BOOKMARK":
             self.sink.changed(self.kind.name, body)
         self._version = metadata["resourceVersion"]
