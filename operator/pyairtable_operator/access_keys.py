@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import orjson
 
@@ -26,6 +28,7 @@ from pyairtable_operator.times import parse_time, show_time
 RANDOM_BYTES = 48
 """What new_key needs: 16 for the id, 32 for the secret part."""
 
+_CLOCK_SKEW = timedelta(minutes=5)
 _DIGITS = string.ascii_lowercase + string.digits
 
 
@@ -117,7 +120,7 @@ def material(key: str) -> KeyMaterial:
 
 
 def decide(kept: bytes | None, workspace: Workspace, config: TenantConfig, now: datetime) -> Decision:
-    """`kept`: essence of the Secret, None when there is none. The same Secret gives the same answer on every replica."""
+    """`kept`: essence of the Secret, None when there is none. All replicas decide alike: it depends on nothing else."""
     if kept is None:
         return Decision(KeyAction.CREATE, "there is no access key yet", previous=_remembered(workspace, now))
     observed = compare.read(kept)
@@ -136,9 +139,17 @@ def decide(kept: bytes | None, workspace: Workspace, config: TenantConfig, now: 
     return _kept(record, observed, workspace, config, next_at=_next_at(record, observed, workspace, now))
 
 
-def new_record(material: KeyMaterial, decision: Decision, workspace: Workspace, now: datetime) -> KeyRecord:
+def new_record(made: KeyMaterial, decision: Decision, workspace: Workspace, now: datetime) -> KeyRecord:
     """Of a key that was made for a Create or Rotate."""
-    return KeyRecord(material.key_id, material.sha256, now, workspace.rotation_request, decision.previous)
+    rotated_at = now.replace(microsecond=0)
+    return KeyRecord(made.key_id, made.sha256, rotated_at, workspace.rotation_request, decision.previous)
+
+
+def held_key(secret: Mapping[str, Any], record: KeyRecord) -> str | None:
+    """The key in a Secret that was read for a Repair; None when it is not (any more) the one of the record."""
+    encoded = (secret.get("data") or {}).get(constants.KEY_DATA, "")
+    key = base64.b64decode(encoded)
+    return key.decode() if hashlib.sha256(key).hexdigest() == record.sha256 else None
 
 
 def secret_manifest(workspace: Workspace, key: str | None, record: KeyRecord, config: TenantConfig) -> Manifest:
@@ -156,7 +167,7 @@ def secret_manifest(workspace: Workspace, key: str | None, record: KeyRecord, co
 
 def declared(record: KeyRecord, now: datetime) -> tuple[DeclaredKey, ...]:
     """The keys that are to work now, for the platform: the current one, and the one before until it expires."""
-    keys = (DeclaredKey(record.key_id, record.sha256),)
+    keys: tuple[DeclaredKey, ...] = (DeclaredKey(record.key_id, record.sha256),)
     previous = record.previous
     if previous is not None and previous.sha256 and previous.expires_at > now:
         keys += (DeclaredKey(previous.key_id, previous.sha256, previous.expires_at),)
@@ -180,10 +191,8 @@ def status_of(record: KeyRecord, now: datetime) -> dict[str, str]:
 def _examine(observed: Observed, workspace: Workspace) -> tuple[KeyRecord | None, str]:
     """What the Secret says of its key, if that can be read, and why the key in it must not be used."""
     record = _read_record(observed)
-    if observed.workspace != workspace.name and observed.owner_uid != workspace.uid:
+    if observed.owner_uid != workspace.uid and not _lost_its_mark(observed, record, workspace):
         return None, "the Secret was not made for this workspace"
-    if observed.owner_uid not in ("", workspace.uid):
-        return None, "the Secret is of an earlier workspace of this name"
     content = observed.content["data"].get(constants.KEY_DATA)
     if content is None:
         return record, "the key was taken out of the Secret"
@@ -194,6 +203,11 @@ def _examine(observed: Observed, workspace: Workspace) -> tuple[KeyRecord | None
     if not _status_has(workspace, record) and not _replaces_status(workspace, record):
         return None, "the key in the Secret is not the one issued last (an older Secret was put back)"
     return record, ""
+
+
+def _lost_its_mark(observed: Observed, record: KeyRecord | None, workspace: Workspace) -> bool:
+    """Somebody took the annotation with our uid off a Secret whose key the status knows."""
+    return not observed.owner_uid and record is not None and _status_has(workspace, record)
 
 
 def _read_record(observed: Observed) -> KeyRecord | None:
@@ -278,10 +292,9 @@ def _next_at(record: KeyRecord, observed: Observed, workspace: Workspace, now: d
 def _kept(
     record: KeyRecord, observed: Observed, workspace: Workspace, config: TenantConfig, next_at: datetime | None
 ) -> Decision:
-    record = _within_overlap(record, observed, workspace)
     found = compare.changes(secret_manifest(workspace, None, record, config), observed)
     if not found:
-        return Decision(KeyAction.KEEP, record=record, next_at=next_at)
+        return Decision(KeyAction.KEEP, record=_with_true_overlap(record, observed, workspace), next_at=next_at)
     fields = tuple(change.field for change in found)
     reason = f"the Secret was changed: {', '.join(fields)}"
     new_object = compare.needs_new_object("Secret", found)
@@ -290,14 +303,13 @@ def _kept(
     )
 
 
-def _within_overlap(record: KeyRecord, observed: Observed, workspace: Workspace) -> KeyRecord:
-    """A previous key ends no later than the overlap after the write that replaced it, whatever its note says."""
-    previous, written = record.previous, parse_time(observed.written_at)
-    if previous is None or written is None:
+def _with_true_overlap(record: KeyRecord, observed: Observed, workspace: Workspace) -> KeyRecord:
+    """Without the years that a clock far ahead, when the key was replaced, would give the one before."""
+    written = parse_time(observed.written_at)
+    if record.previous is None or written is None or record.rotated_at - written < _CLOCK_SKEW:
         return record
-    latest = max(record.rotated_at, written) if record.rotated_at <= written else written
-    latest += timedelta(seconds=workspace.spec.access_key.overlap_seconds)
-    return replace(record, previous=replace(previous, expires_at=min(previous.expires_at, latest)))
+    latest = written + timedelta(seconds=workspace.spec.access_key.overlap_seconds)
+    return replace(record, previous=replace(record.previous, expires_at=min(record.previous.expires_at, latest)))
 
 
 def _rotation(
