@@ -82,7 +82,7 @@ def valkey() -> Iterator[Valkey]:
 def postgres() -> Iterator[Postgres]:
     with Postgres.start() as server:
         url = server.create_database("gateway_template")
-        migrate(DatabaseSettings(database_url=url), ("airtable_gateway",))  # type: ignore[arg-type]
+        migrate(DatabaseSettings(database_url=url), ("airtable_gateway", "workspaces"))  # type: ignore[arg-type]
         yield server
 
 
@@ -135,9 +135,16 @@ def write_document(folder: Path, document: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def registry_target(documents: Path) -> AsyncIterator[str]:
-    settings = RegistrySettings(
-        http_port=0, grpc_port=0, workspaces_path=documents, shutdown_delay_seconds=0, shutdown_grace_seconds=1
+async def registry_target(documents: Path, database_url: str) -> AsyncIterator[str]:
+    settings = RegistrySettings.model_validate(
+        {
+            "http_port": 0,
+            "grpc_port": 0,
+            "workspaces_path": documents,
+            "database_url": database_url,
+            "shutdown_delay_seconds": 0,
+            "shutdown_grace_seconds": 1,
+        }
     )
     async with started(build_registry, settings) as server:
         yield server.addresses.grpc_target

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from pyairtable_platform.common.access import PEER, PUBLIC, WORKSPACE, rule_of
 from pyairtable_protos import comments_text
 from pyairtable_protos.buf.validate import validate_pb2
 
@@ -21,6 +22,11 @@ _SCALARS: dict[int, dict[str, Any]] = {
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
     FieldDescriptor.TYPE_UINT32: {"type": "integer", "format": "uint32", "minimum": 0, "maximum": 2**32 - 1},
+    FieldDescriptor.TYPE_INT64: {
+        "type": "string",
+        "format": "int64",
+        "pattern": "^-?[0-9]{1,19}$",
+    },  # proto3 JSON: text
     FieldDescriptor.TYPE_DOUBLE: {"type": "number"},
 }
 _WELL_KNOWN: dict[str, dict[str, Any]] = {
@@ -28,6 +34,15 @@ _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.ListValue": {"type": "array", "items": {}},
     "google.protobuf.Value": {},
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+}
+_SECURITY_SCHEMES = {
+    "access_key": {"type": "http", "scheme": "bearer", "description": "A workspace's access key: pya_..."},
+    "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "API_KEY of the installation"},
+}
+_SECURITY: dict[int, list[dict[str, list[str]]]] = {
+    PUBLIC: [{}],
+    PEER: [{"api_key": []}],
+    WORKSPACE: [{"access_key": []}, {"api_key": []}],
 }
 _PROBLEM = {
     "type": "object",
@@ -53,7 +68,7 @@ def document(title: str, version: str, routes: Iterable[RpcRoute]) -> dict[str, 
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
@@ -68,6 +83,7 @@ def operation(route: RpcRoute, schemas: dict[str, Any]) -> dict[str, Any]:
         "description": comment,
         "parameters": parameters(binding, schemas),
         "responses": responses(binding, schemas),
+        "security": _SECURITY[rule_of(str(binding.method.full_name))],
     }
     if binding.body:
         described["requestBody"] = {

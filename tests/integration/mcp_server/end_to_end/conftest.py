@@ -51,7 +51,7 @@ class System:
 @pytest.fixture(scope="module")
 def databases() -> Iterator[tuple[Postgres, Valkey]]:
     with Postgres.start() as postgres, Valkey.start() as valkey:
-        migrate(DatabaseSettings(database_url=postgres.url), ("airtable_gateway",))  # type: ignore[arg-type]
+        migrate(DatabaseSettings(database_url=postgres.url), ("airtable_gateway", "workspaces"))  # type: ignore[arg-type]
         yield postgres, valkey
 
 
@@ -85,7 +85,9 @@ async def running_system(
 ) -> AsyncIterator[System]:
     postgres, valkey = databases
     async with AsyncExitStack() as stack:
-        registry_settings = RegistrySettings(**FAST, workspaces_path=documents)
+        registry_settings = RegistrySettings.model_validate(
+            {**FAST, "workspaces_path": documents, "database_url": postgres.url}
+        )
         registry = await stack.enter_async_context(started(build_registry, registry_settings))
         gateway_settings = GatewaySettings.model_validate(
             {
