@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from pyairtable_operator.access_keys import DeclaredKey
 from pyairtable_operator.metrics import Metrics
 from pyairtable_operator.settings import Settings
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as airtable_pb2
@@ -40,15 +40,6 @@ class Registered:
     name: str
     source_kind: str
     uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredKey:
-    """An access key without the key; `expires_at` is set for the one that was replaced."""
-
-    key_id: str
-    sha256: str
-    expires_at: datetime | None = None
 
 
 class Platform(Protocol):

@@ -41,6 +41,7 @@ class Store:
         self._bindings: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._tenants: defaultdict[str, set[str]] = defaultdict(set)
         self._namespaces: dict[str, str] = {}
+        self._secrets: dict[str, frozenset[str]] = {}
 
     # -- what the watches and our own writes tell
 
@@ -70,6 +71,7 @@ class Store:
         self._tell(key, known.workspace)
         if kind == "Workspace":
             self._tenants[self._namespaces.pop(name, "")].discard(name)
+            self._secrets.pop(name, None)
 
     def names(self, kind: str) -> set[tuple[str, str]]:
         """Namespace and name of every object of a kind."""
@@ -107,6 +109,10 @@ class Store:
         """Workspaces that want this namespace."""
         return self._tenants.get(namespace, set())
 
+    def users_of(self, secret: str) -> list[str]:
+        """Workspaces that refer to a Secret of the credentials namespace."""
+        return [name for name, secrets in self._secrets.items() if secret in secrets]
+
     def count(self) -> dict[str, int]:
         """How many objects of each kind are kept."""
         counts: defaultdict[str, int] = defaultdict(int)
@@ -135,8 +141,14 @@ class Store:
                     del index[name]
 
     def _settle(self, name: str, body: Body) -> None:
-        """Remembers which namespace a Workspace wants."""
-        namespace = ((body.get("spec") or {}).get("namespace") or {}).get("name") or f"ws-{name}"
+        """Remembers which namespace and which Secrets a Workspace wants."""
+        spec = body.get("spec") or {}
+        namespace = (spec.get("namespace") or {}).get("name") or f"ws-{name}"
+        references = (
+            (spec.get("airtable") or {}).get("tokenSecretRef") or {},
+            (spec.get("llm") or {}).get("apiKeySecretRef") or {},
+        )
+        self._secrets[name] = frozenset(reference["name"] for reference in references if reference)
         before = self._namespaces.get(name)
         if before is not None and before != namespace:
             self._tenants[before].discard(name)
