@@ -79,6 +79,11 @@ class Store:
 
     # -- what a pass asks
 
+    def version(self, kind: str, namespace: str, name: str) -> int:
+        """resourceVersion of what is known of an object; -1 when nothing is."""
+        entry = self._entries.get(ObjectKey(kind, namespace, name))
+        return entry.version if entry else -1
+
     def essence(self, key: ObjectKey) -> bytes | None:
         """Of one object; None when it is not there."""
         entry = self._entries.get(key)
