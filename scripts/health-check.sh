@@ -2,8 +2,8 @@
 # Asks every service for its /health, and PostgreSQL and Redis; exits with 1 when anything is not healthy.
 #   -q  print failures only        -v  print versions, dependencies and notes as well
 # Host and ports: HEALTH_HOST, API_GATEWAY_PORT, MCP_SERVER_PORT, AIRTABLE_GATEWAY_PORT, LLM_ORCHESTRATOR_PORT,
-# WORKSPACES_PORT. With DATABASE_URL and psql, or REDIS_URL and valkey-cli or redis-cli, the databases are asked
-# directly; else the services are, which ask them anew for each /health. Needs bash and curl, nothing else.
+# AUTH_PORT, WORKSPACES_PORT. With DATABASE_URL and psql, or REDIS_URL and valkey-cli or redis-cli, the databases are
+# asked directly; else the services are, which ask them anew for each /health. Needs bash and curl, nothing else.
 set -uo pipefail
 
 host=${HEALTH_HOST:-127.0.0.1}
@@ -12,6 +12,7 @@ services=(
     "MCP Server:${MCP_SERVER_PORT:-8001}"
     "Airtable Gateway:${AIRTABLE_GATEWAY_PORT:-8002}"
     "LLM Orchestrator:${LLM_ORCHESTRATOR_PORT:-8003}"
+    "Auth Service:${AUTH_PORT:-8004}"
     "Workspace Service:${WORKSPACES_PORT:-8006}"
 )
 quiet='' verbose='' failures=0

@@ -30,6 +30,7 @@ SERVICES = (
     Service("workspaces", "Workspace Service", 8006, 9006, ("migrate",)),
     Service("airtable-gateway", "Airtable Gateway", 8002, 9002, ("migrate", "valkey")),
     Service("mcp-server", "MCP Server", 8001, 9001, ()),
+    Service("auth", "Auth Service", 8004, 9004, ("migrate",)),
     Service("llm-orchestrator", "LLM Orchestrator", 8003, 9003, ("migrate",)),
     Service("api-gateway", "API Gateway", 8000, 9000, ("valkey",)),
 )
@@ -176,6 +177,7 @@ def platform_environment(plan: Plan) -> dict[str, str]:
         "GEMINI_API_URL": plan.upstreams.gemini_url,
         "WORKSPACES_PATH": str(plan.workspaces_dir),
         "WORKSPACES_TARGET": targets["workspaces"],
+        "AUTH_TARGET": targets["auth"],
         "AIRTABLE_GATEWAY_TARGET": targets["airtable-gateway"],
         "MCP_SERVER_TARGET": targets["mcp-server"],
         "MCP_SERVER_URL": f"{plan.http('mcp-server')}/mcp",

@@ -29,6 +29,7 @@ class ServiceName(StrEnum):
     mcp_server = "mcp-server"
     airtable_gateway = "airtable-gateway"
     llm_orchestrator = "llm-orchestrator"
+    auth = "auth"
     workspaces = "workspaces"
 
 

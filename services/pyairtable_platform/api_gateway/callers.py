@@ -1,4 +1,4 @@
-"""Who calls, as far as the door can prove it: by API key, else by the address that really reached it.
+"""Who calls, as far as the door can prove it: by credential, else by the address that really reached it.
 
 Headers are never believed, but for X-Forwarded-For as far as it was written by TRUSTED_PROXIES: read from its right
 end, the first address that is no trusted proxy is the caller.
@@ -6,12 +6,10 @@ end, the first address that is no trusted proxy is the caller.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydantic import SecretStr
+from pyairtable_platform.common.access import Access
 
 from .settings import Network
 
@@ -19,8 +17,8 @@ from .settings import Network
 class Callers:
     """Names callers, for limits."""
 
-    def __init__(self, api_key: SecretStr | None, trusted_proxies: Sequence[Network]) -> None:
-        self._api_key = api_key.get_secret_value() if api_key else ""
+    def __init__(self, access: Access, trusted_proxies: Sequence[Network]) -> None:
+        self._access = access
         self._trusted = tuple(trusted_proxies)
 
     def address(self, peer: str, forwarded_for: str = "") -> str:
@@ -37,10 +35,10 @@ class Callers:
         parsed = parse(address)
         return parsed is not None and any(parsed in network for network in self._trusted)
 
-    def name(self, address: str, api_key: str | None) -> str:
-        """A caller's name for counting. A key that is not the right one names nobody: it costs its address."""
-        if self._api_key and api_key and hmac.compare_digest(api_key.encode(), self._api_key.encode()):
-            return "key:" + hashlib.sha256(self._api_key.encode()).hexdigest()[:16]
+    def name(self, address: str, headers: Mapping[str, str]) -> str:
+        """A caller's name for counting. A credential that was not proved yet names nobody: it costs its address."""
+        if principal := self._access.known_principal(headers):
+            return f"caller:{principal}"
         parsed = parse(address)
         if isinstance(parsed, ipaddress.IPv6Address):
             # One customer of a provider holds a /64: counting single addresses would count nothing.

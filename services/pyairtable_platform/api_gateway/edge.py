@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pyairtable_platform.common import context
-from pyairtable_platform.common.context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
+from pyairtable_platform.common.context import REQUEST_ID_HEADER, CallContext
 from pyairtable_platform.common.errors import InvalidInput, Reason
 from pyairtable_platform.common.http import error_response
 
@@ -77,7 +77,7 @@ class Edge:
             raise
         if not scope["path"].startswith(LIMITED_PREFIX):
             return
-        caller = self._callers.name(scope["client"][0], headers.get(API_KEY_HEADER))
+        caller = self._callers.name(scope["client"][0], headers)
         verdict = await self._limiter.take(caller)
         if verdict is not None:
             scope[_EXTRA].update(verdict.headers())

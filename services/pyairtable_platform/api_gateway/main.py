@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
+from pyairtable_platform.common.access import open_access
 from pyairtable_platform.common.errors import PyAirtableError, Unavailable
 from pyairtable_platform.common.rest.handler import rest_routes
 from pyairtable_platform.common.server import Service
@@ -14,7 +15,7 @@ from pyairtable_platform.common.valkey import check_valkey, open_valkey
 
 from .callers import Callers
 from .edge import Edge
-from .pages import page_routes
+from .pages import PAGE_PATHS, page_routes
 from .passthrough import PassThrough
 from .rate_limit import LocalWindow, RateLimiter
 from .reflection import reflection_v1
@@ -33,7 +34,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     try:
         async with open_upstreams(settings) as upstreams:
             limiter = RateLimiter(settings.rate_limit_rpm, ValkeyWindow(valkey), LocalWindow())
-            callers = Callers(settings.api_key, settings.trusted_proxies)
+            access = open_access(settings)
+            callers = Callers(access, settings.trusted_proxies)
             contract = rest_routes([(each.descriptor, each.channel) for each in upstreams], prefix="/api")
             names = [str(upstream.descriptor.full_name) for upstream in upstreams]
             yield Service(
@@ -42,6 +44,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 servicers=[],
                 optional_checks={"redis": lambda: check_limits(valkey)},
                 routes=[system_health_route(upstreams, settings), *contract, *page_routes()],
+                public_paths=PAGE_PATHS,
+                access=access,
                 edge=lambda app: Edge(app, settings, limiter, callers),
                 generic_handlers=[PassThrough(upstreams, limiter, callers), reflection_v1(names)],
                 reflected=names,

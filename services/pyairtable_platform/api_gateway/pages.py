@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+PAGE_PATHS = ("/", "/static/")
 FILES = Path(__file__).parent / "static"
 # Always asked for again, by ETag: after an upgrade nobody runs half of the old page with half of the new one.
 _CACHE = {"cache-control": "no-cache"}

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.access import grpc_peer_address
-from pyairtable_platform.common.context import API_KEY_HEADER, REQUEST_ID_HEADER
+from pyairtable_platform.common.context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER
 from pyairtable_platform.common.errors import Unavailable
 
 from .callers import Callers
@@ -28,6 +28,8 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 STATUS_DETAILS = "grpc-status-details-bin"
 _HOP_BY_HOP = frozenset({REQUEST_ID_HEADER, "user-agent", "x-forwarded-for", "x-forwarded-proto"})
+# Checked here and replaced by ours: what a caller shows at the door proves nothing behind it.
+_CREDENTIALS = frozenset({API_KEY_HEADER, AUTHORIZATION_HEADER})
 
 
 class PassThrough(grpc.GenericRpcHandler):
@@ -73,7 +75,8 @@ class PassThrough(grpc.GenericRpcHandler):
     async def _forwarded(self, rpc: Any, request: Any, call: Call, upstream: Upstream) -> AsyncIterator[Any]:
         """The call to the service behind, whose status becomes ours, and which ends when ours does."""
         limits = await self._count(call)
-        forwarded = rpc(request, timeout=context.remaining_seconds(), metadata=forwarded_metadata(call))
+        metadata = (*forwarded_metadata(call), *await upstream.channel.metadata())
+        forwarded = rpc(request, timeout=context.remaining_seconds(), metadata=metadata)
         try:
             await call.send_initial_metadata((*limits, *await forwarded.initial_metadata()))
             yield forwarded
@@ -87,7 +90,7 @@ class PassThrough(grpc.GenericRpcHandler):
         """Count the call for its caller; raises RateLimited."""
         headers = {key: value for key, value in call.invocation_metadata() or () if isinstance(value, str)}
         address = self._callers.address(grpc_peer_address(call.peer()), headers.get("x-forwarded-for", ""))
-        verdict = await self._limiter.take(self._callers.name(address, headers.get(API_KEY_HEADER)))
+        verdict = await self._limiter.take(self._callers.name(address, headers))
         if verdict is None:
             return ()
         verdict.raise_if_refused()
@@ -99,9 +102,9 @@ def method_path(method: MethodDescriptor) -> str:
 
 
 def forwarded_metadata(call: Call) -> Metadata:
-    """The caller's metadata for the service behind, without what concerns this hop only."""
-    kept = ((key, value) for key, value in call.invocation_metadata() or () if key not in _HOP_BY_HOP)
-    return (*kept, (REQUEST_ID_HEADER, context.request_id()))
+    """The caller's metadata for the service behind, without credentials and what concerns this hop only."""
+    left_out = _HOP_BY_HOP | _CREDENTIALS
+    return tuple((key, value) for key, value in call.invocation_metadata() or () if key not in left_out)
 
 
 async def pass_on(error: grpc.aio.AioRpcError, call: Call, upstream: Upstream) -> None:

@@ -41,5 +41,5 @@ async def report(upstreams: Sequence[Upstream], settings: Settings) -> dict[str,
         "status": "healthy" if healthy else "unhealthy",
         "environment": settings.environment,
         "services": services,
-        "notes": [DEVELOPMENT_NOTE] if settings.environment == "development" else [],
+        "notes": [DEVELOPMENT_NOTE] if settings.is_open() else [],
     }

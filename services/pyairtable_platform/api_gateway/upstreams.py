@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pyairtable_platform.common.channels import ServiceChannel, open_channel
 from pyairtable_platform.common.errors import DeadlineExceeded, Unavailable
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2
+from pyairtable_protos.auth.v1 import auth_service_pb2
 from pyairtable_protos.chat.v1 import chat_service_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2
@@ -57,9 +58,11 @@ def known_services(settings: Settings) -> list[tuple[str, str, str, ServiceDescr
     tools = tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"]
     airtable = airtable_gateway_service_pb2.DESCRIPTOR.services_by_name["AirtableGatewayService"]
     workspaces = workspace_service_pb2.DESCRIPTOR.services_by_name["WorkspaceService"]
-    return [
+    auth = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
+    known = [
         ("llm-orchestrator", "LLM Orchestrator", settings.llm_orchestrator_target, chat),
         ("mcp-server", "MCP Server", settings.mcp_server_target, tools),
         ("airtable-gateway", "Airtable Gateway", settings.airtable_gateway_target, airtable),
         ("workspaces", "Workspace Service", settings.workspaces_target, workspaces),
     ]
+    return [*known, ("auth", "Auth Service", settings.auth_target, auth)] if settings.auth_target else known

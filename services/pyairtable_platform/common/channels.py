@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from . import context
-from .context import API_KEY_HEADER, REQUEST_ID_HEADER
+from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER
 from .status import from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -40,13 +40,13 @@ class ServiceChannel:
         The deadline is the shorter of `timeout` (seconds) and what is left of the call that this one serves.
         """
         try:
-            return await method(request, timeout=deadline(timeout), metadata=self._metadata())
+            return await method(request, timeout=deadline(timeout), metadata=await self.metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
     async def stream(self, method: Any, request: Any, *, timeout: float | None = None) -> AsyncIterator[Any]:
         """Call a server-streaming method of a stub; leaving the loop cancels the call."""
-        call = method(request, timeout=deadline(timeout), metadata=self._metadata())
+        call = method(request, timeout=deadline(timeout), metadata=await self.metadata())
         try:
             async for message in call:
                 yield message
@@ -55,10 +55,14 @@ class ServiceChannel:
         finally:
             call.cancel()
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
+    async def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What our calls show: the request id, that we are a peer, and the tenant whose call this one serves."""
         pairs = [(REQUEST_ID_HEADER, context.request_id())] if context.request_id() else []
         if self._api_key:
             pairs.append((API_KEY_HEADER, self._api_key))
+        tenant = context.identity()
+        if tenant is not None:
+            pairs.append((AUTHORIZATION_HEADER, f"Bearer {await tenant.forwarded_token()}"))
         return tuple(pairs)
 
 

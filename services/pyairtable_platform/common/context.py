@@ -1,4 +1,4 @@
-"""What a call carries along: request id, workspace, deadline. Set at the border, readable everywhere.
+"""What a call carries along: request id, workspace, deadline, identity. Set at the border, readable everywhere.
 
 Context variables, because they follow asyncio tasks without passing through every signature.
 """
@@ -12,20 +12,31 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import Denied
+
+if TYPE_CHECKING:
+    from .identity import Identity
 
 REQUEST_ID_HEADER = "x-request-id"
 API_KEY_HEADER = "x-api-key"
+AUTHORIZATION_HEADER = "authorization"
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(frozen=True)
 class CallContext:
-    """A call in progress. `deadline` is a time of `time.monotonic`, None when there is no limit."""
+    """A call in progress. `deadline` is a time of `time.monotonic`, None when there is no limit.
+
+    `identity` is the tenant it is for; None when it is nobody's: a peer's, or anybody's in open development mode.
+    """
 
     request_id: str = ""
     workspace: str = ""
     deadline: float | None = None
+    identity: Identity | None = None
 
 
 _current: contextvars.ContextVar[CallContext] = contextvars.ContextVar("call", default=CallContext())  # noqa: B039 - frozen
@@ -42,8 +53,26 @@ def request_id() -> str:
 
 
 def workspace() -> str:
-    """The workspace that the request named; empty when it named none."""
+    """The workspace of the call: the one that the request named, or the caller's own; empty when neither is known."""
     return current().workspace
+
+
+def identity() -> Identity | None:
+    """The tenant that the call is for; None when the call is limited to no workspace."""
+    return current().identity
+
+
+def meant_workspace(name: str) -> str:
+    """The workspace that a caller means by `name`: a tenant its own, whatever else it names is refused (Denied)."""
+    tenant = current().identity
+    return name if tenant is None else own_workspace(tenant, name)
+
+
+def own_workspace(tenant: Identity, name: str) -> str:
+    """The tenant's workspace, when that is the one it named; the answer tells nothing about others."""
+    if name not in ("", tenant.workspace):
+        raise Denied(f'this credential is for workspace "{tenant.workspace}" only', workspace=tenant.workspace)
+    return tenant.workspace
 
 
 def remaining_seconds() -> float | None:

@@ -19,15 +19,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import context, metrics, tracing
-from .access import Access
+from .access import PUBLIC, WORKSPACE, Access, rule_of
 from .browsers import check_host, check_origin
-from .context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
-from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason
+from .context import REQUEST_ID_HEADER, CallContext
+from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason, Unauthenticated
 from .health import Health
+from .identity import Identity
 from .interceptors import as_typed
 from .rest.handler import MethodNotAllowed, RpcRoute
 from .rest.openapi import document
@@ -43,9 +44,16 @@ REQUEST_TIMEOUT_HEADER = "request-timeout"
 
 
 def build_app(
-    *, title: str, version: str, settings: ServiceSettings, health: Health, routes: Sequence[BaseRoute]
+    *,
+    title: str,
+    version: str,
+    settings: ServiceSettings,
+    health: Health,
+    routes: Sequence[BaseRoute],
+    access: Access,
+    public_paths: Sequence[str] = (),
 ) -> ASGIApp:
-    """The HTTP app of a service."""
+    """The HTTP app of a service. A public path that ends in a slash stands for everything below it."""
     app = FastAPI(title=title, version=version, openapi_url=None, docs_url=None, redoc_url=None)
     described = orjson.dumps(document(title, version, [route for route in routes if isinstance(route, RpcRoute)]))
 
@@ -76,15 +84,34 @@ def build_app(
     app.add_exception_handler(PyAirtableError, answer_error)
     app.add_exception_handler(HTTPException, answer_error)
     app.add_exception_handler(MethodNotAllowed, answer_error)
-    return Border(app, settings)
+    rules = Rules([route for route in routes if isinstance(route, RpcRoute)], ("/openapi.json", *public_paths))
+    return Border(app, settings, access, rules)
+
+
+class Rules:
+    """Who may make an HTTP request: the rule of the RPC behind it, else a tenant's unless its path is public."""
+
+    def __init__(self, routes: Sequence[RpcRoute], public_paths: Sequence[str]) -> None:
+        self._routes = routes
+        self._public = frozenset(path for path in public_paths if path == "/" or not path.endswith("/"))
+        self._public_below = tuple(path for path in public_paths if path != "/" and path.endswith("/"))
+
+    def of(self, scope: Scope) -> int:
+        """The rule for a request."""
+        for route in self._routes:
+            if route.matches(scope)[0] is Match.FULL:
+                return rule_of(str(route.binding.method.full_name))
+        path = scope["path"]
+        return PUBLIC if path in self._public or path.startswith(self._public_below) else WORKSPACE
 
 
 class Border:
     """What happens to every HTTP request before and after a route."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, access: Access, rules: Rules) -> None:
         self._app = app
-        self._access = Access(settings)
+        self._access = access
+        self._rules = rules
         self._max_bytes = settings.max_request_bytes
         self._timeout = settings.request_timeout_seconds
         self._settings = settings
@@ -99,11 +126,13 @@ class Border:
         started = time.perf_counter()
         with context.entered(call), tracing.server_span(f"{scope['method']} {scope['path']}", headers):
             try:
+                identity = None
                 if scope["path"] not in OPEN_PATHS:
-                    self._check(scope, headers)
+                    identity = await self._admitted(scope, headers)
                 deadline = time.monotonic() + self._seconds(headers)
                 bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes, deadline)
-                with context.entered(CallContext(call.request_id, call.workspace, deadline)):
+                workspace = identity.workspace if identity else ""
+                with context.entered(CallContext(call.request_id, workspace, deadline, identity)):
                     await self._app(scope, bounded, answer)
             except ClientDisconnect:
                 log.debug("the caller left before the whole request had come")
@@ -116,12 +145,13 @@ class Border:
                 route = scope.get("route_name") or getattr(scope.get("route"), "path", "unknown")
                 metrics.HTTP_REQUESTS.labels(scope["method"], route, str(answer.status)).observe(elapsed)
 
-    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Raise for a caller that may not come in."""
-        self._access.check(scope["client"][0] if scope.get("client") else "", headers.get(API_KEY_HEADER))
+    async def _admitted(self, scope: Scope, headers: dict[str, str]) -> Identity | None:
+        """The tenant that calls, None for a peer; raises for a caller that may not come in."""
         check_origin(headers, self._settings.browser_origins())
-        if self._settings.environment == "development":
+        if self._access.is_open:
             check_host(headers, self._settings.allowed_hosts)
+        address = scope["client"][0] if scope.get("client") else ""
+        return await self._access.admit(self._rules.of(scope), address, headers)
 
     def _seconds(self, headers: dict[str, str]) -> float:
         """How long this request may take: ours, unless the caller asks for something else."""
@@ -199,6 +229,8 @@ def error_response(error: Exception, call: CallContext) -> Response:
         return http_exception_response(error, call)
     typed = as_typed(error, call)
     metrics.ERRORS.labels(str(typed.reason)).inc()
+    if isinstance(typed, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     if typed.retry_after is not None:
         headers["retry-after"] = str(max(1, round(typed.retry_after)))
     return problem_response(problem(typed, call.request_id), codes(typed)[1], headers)

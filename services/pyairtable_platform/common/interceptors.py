@@ -1,6 +1,7 @@
 """What happens to every gRPC call before and after a servicer: one interceptor, in this order.
 
-access -> request id, workspace and deadline -> validation -> the servicer -> errors to google.rpc.Status -> metrics.
+request id and deadline -> access -> workspace and role -> validation -> the servicer -> errors to google.rpc.Status
+-> metrics.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 from grpc_status import rpc_status
 
 from . import context, metrics, tracing
-from .access import Access, grpc_peer_address
-from .context import API_KEY_HEADER, REQUEST_ID_HEADER, CallContext
+from .access import Access, check_call, grpc_peer_address, named_workspaces, rule_of
+from .context import REQUEST_ID_HEADER, CallContext
 from .errors import DeadlineExceeded, Internal, PyAirtableError
 from .status import codes, to_status
 from .validation import validate
@@ -74,7 +76,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         timeout = remaining if remaining is not None else default_timeout
         current = CallContext(
             request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)),
-            workspace=getattr(request, "workspace", ""),
+            workspace=next(iter(named_workspaces(request)), ""),
             deadline=None if timeout is None else time.monotonic() + timeout,
         )
         with (
@@ -85,10 +87,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             started = time.perf_counter()
             code = grpc.StatusCode.OK
             try:
-                self._access.check(grpc_peer_address(call.peer()), headers.get(API_KEY_HEADER))
+                admitted = await self._admitted(method, request, call, headers)
                 validate(request)
-                async with asyncio.timeout(default_timeout if remaining is None else None):
-                    yield
+                with context.entered(replace(current, **admitted)):
+                    async with asyncio.timeout(default_timeout if remaining is None else None):
+                        yield
             except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
                 raise
@@ -104,6 +107,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 elapsed = time.perf_counter() - started
                 metrics.SERVER_CALLS.labels(method, code.name).observe(elapsed)
                 log.debug("call served", extra={"rpc": method, "code": code.name, "seconds": round(elapsed, 4)})
+
+    async def _admitted(self, method: str, request: Any, call: Any, headers: dict[str, str]) -> dict[str, Any]:
+        """What is known of a caller that may make this call; raises Unauthenticated or Denied for others."""
+        rpc = method.replace("/", ".")
+        identity = await self._access.admit(rule_of(rpc), grpc_peer_address(call.peer()), headers)
+        if identity is None:
+            return {}
+        check_call(rpc, identity, request)
+        return {"identity": identity, "workspace": identity.workspace}
 
 
 def as_typed(error: Exception, call: CallContext) -> PyAirtableError:

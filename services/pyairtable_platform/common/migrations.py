@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from .database import CONNECT_SECONDS, database_errors
 from .settings import DatabaseSettings
 
-SERVICES_WITH_TABLES = ("airtable_gateway", "llm_orchestrator", "workspaces")
+SERVICES_WITH_TABLES = ("airtable_gateway", "auth", "llm_orchestrator", "workspaces")
 _LOCK = 0x70796174  # any number will do, as long as it is always the same
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2, workspace_service_pb2_grpc
 
+from . import context
 from .channels import ServiceChannel
 from .errors import Denied, InvalidInput, NotFound, PyAirtableError, Reason, Unavailable
 from .workspace import BaseBinding, LlmPolicy, Owner, SecretRef, Source, Workspace, from_message
@@ -88,14 +89,11 @@ class WorkspaceRegistry:
 
     def resolve(self, name: str) -> Workspace:
         """The workspace that a caller means; empty is the only one. Suspended ones are refused."""
-        workspace = self.find(name)
-        if workspace.suspended:
-            text = f'workspace "{workspace.name}" is suspended'
-            raise Denied(text, reason=Reason.WORKSPACE_SUSPENDED, workspace=workspace.name)
-        return workspace
+        return in_use(self.find(name))
 
     def find(self, name: str) -> Workspace:
         """As `resolve`, suspended ones too: for what the platform asks about a workspace, not what is done in it."""
+        name = context.meant_workspace(name)
         known = self._known()
         if not name:
             name = self._only_one(known)
@@ -119,3 +117,11 @@ class WorkspaceRegistry:
             raise NotFound("there is no workspace yet: apply a Workspace document", reason=Reason.WORKSPACE_NOT_FOUND)
         names = ", ".join(sorted(known))
         raise InvalidInput.at("workspace", f"name one of {names}", reason=Reason.WORKSPACE_REQUIRED)
+
+
+def in_use(workspace: Workspace) -> Workspace:
+    """The workspace, unless it is suspended (Denied)."""
+    if workspace.suspended:
+        text = f'workspace "{workspace.name}" is suspended'
+        raise Denied(text, reason=Reason.WORKSPACE_SUSPENDED, workspace=workspace.name)
+    return workspace

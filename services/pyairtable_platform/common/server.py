@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 
 from pyairtable_platform import __version__
 
-from .access import DEVELOPMENT_NOTE, Access
+from .access import DEVELOPMENT_NOTE, Access, open_access
 from .channels import MAX_MESSAGE_BYTES, ServiceChannel, open_channel
 from .health import Check, Health
 from .http import build_app
@@ -64,6 +64,10 @@ class Service:
     """Dependencies it can do without for a while."""
     routes: Sequence[BaseRoute] = ()
     """HTTP routes beside those of the contract."""
+    public_paths: Sequence[str] = ()
+    """Paths of `routes` that need no credential; one that ends in a slash stands for everything below it."""
+    access: Access | None = None
+    """Who may call, when the service needs to know it before the kit does; else the kit opens its own."""
     edge: Callable[[ASGIApp], ASGIApp] | None = None
     """Wraps the whole HTTP side, probes and refusals included (the door's guards)."""
     notes: Sequence[str] = ()
@@ -144,8 +148,12 @@ class RunningService:
     def __init__(self, service: Service, settings: ServiceSettings) -> None:
         self.service = service
         self._settings = settings
-        notes = [DEVELOPMENT_NOTE, *service.notes]
-        self.health = Health(service.name, __version__, service.checks, service.optional_checks, notes)
+        self._access = service.access or open_access(settings)
+        notes = [*([DEVELOPMENT_NOTE] if self._access.is_open else []), *service.notes]
+        optional = dict(service.optional_checks)
+        if self._access.authorizer is not None:
+            optional["auth"] = self._access.authorizer.check
+        self.health = Health(service.name, __version__, service.checks, optional, notes)
         self._notes = notes
         self._grpc_health = grpc_health.HealthServicer()
         self._grpc: grpc.aio.Server | None = None
@@ -197,13 +205,14 @@ class RunningService:
             await self._grpc.stop(self._settings.shutdown_grace_seconds)
         if self._own_channel is not None:
             await self._own_channel.channel.close()
+        await self._access.close()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         log.info("stopped")
 
     async def _start_grpc(self) -> int:
-        interceptor = CallInterceptor(Access(self._settings), self._settings.request_timeout_seconds)
+        interceptor = CallInterceptor(self._access, self._settings.request_timeout_seconds)
         self._grpc = server = grpc.aio.server(interceptors=[interceptor], options=self._grpc_options())
         for servicer in self.service.servicers:
             servicer.register(servicer.implementation, server)
@@ -233,6 +242,8 @@ class RunningService:
             settings=self._settings,
             health=self.health,
             routes=[*self.service.routes, *rest_routes(contract)],
+            access=self._access,
+            public_paths=self.service.public_paths,
         )
         if self.service.edge is not None:
             app = self.service.edge(app)

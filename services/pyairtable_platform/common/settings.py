@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
 
+SHORTEST_API_KEY = 16
 
 COMMON = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 """What all settings classes have in common; the docstring under a field is its text in docs/configuration.md."""
@@ -27,7 +28,7 @@ class ServiceSettings(BaseSettings):
     model_config = COMMON
 
     environment: Literal["development", "production"] = "development"
-    """`production` refuses development defaults: open access, emulators, default secrets."""
+    """`production` refuses to start open: it needs API_KEY and AUTH_TARGET (auth itself JWT_SECRET)."""
 
     debug: bool = False
     """Log at DEBUG whatever LOG_LEVEL says. Never changes what callers see."""
@@ -52,7 +53,11 @@ class ServiceSettings(BaseSettings):
     """Comma-separated origins of web pages that may call this process directly, for example `https://example.com`."""
 
     api_key: SecretStr | None = None
-    """When set, every call (health aside) must carry it as x-api-key, and calls between services do."""
+    """Proves services and operators to each other, as x-api-key: the same for all of an installation, at least 16
+    characters in production. When it is set, callers show it or a workspace's credential (docs/access.md)."""
+
+    auth_target: str = ""
+    """The auth service over gRPC, as HOST:PORT. Empty: there is none, and no workspace's credential is taken."""
 
     enable_metrics: bool = True
     """Serve Prometheus metrics at /metrics."""
@@ -78,6 +83,29 @@ class ServiceSettings(BaseSettings):
     def browser_origins(self) -> tuple[str, ...]:
         """Origins of web pages that may call."""
         return self.allowed_origins
+
+    def is_open(self) -> bool:
+        """Whether callers on this machine need no credential."""
+        return self.environment == "development" and self.api_key is None
+
+    def faults_in_production(self) -> list[str]:
+        """What stands against ENVIRONMENT=production, as ends of a sentence."""
+        faults = []
+        if self.api_key is None or len(self.api_key.get_secret_value()) < SHORTEST_API_KEY:
+            faults.append(f"needs API_KEY of at least {SHORTEST_API_KEY} characters")
+        if not self.auth_target:
+            faults.append("needs AUTH_TARGET")
+        return faults
+
+    @field_validator("api_key")
+    @classmethod
+    def is_sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else ""
+        if not all("!" <= character <= "~" for character in text):
+            raise ValueError("must be of printable ASCII characters without blanks, because it travels in a header")
+        if text.startswith("pya_"):
+            raise ValueError("must not begin with pya_, as the access keys of workspaces do")
+        return value
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
@@ -216,9 +244,8 @@ def load(cls: type[S]) -> S:
         settings = cls()
     except ValidationError as error:
         stop("; ".join(sentence(dict(item)) for item in error.errors(include_input=False, include_url=False)))
-    if settings.environment == "production":
-        # The identity service arrives with accounts; until then nothing could tell callers apart.
-        stop("ENVIRONMENT=production needs an identity service, and this version has none: use ENVIRONMENT=development")
+    if settings.environment == "production" and (faults := settings.faults_in_production()):
+        stop(f"ENVIRONMENT=production {' and '.join(faults)}")
     return settings
 
 

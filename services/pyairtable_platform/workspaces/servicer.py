@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from pyairtable_platform.common import context
+from pyairtable_platform.common.registry import in_use
 from pyairtable_platform.common.workspace import to_message
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
 
@@ -21,11 +23,14 @@ class WorkspaceServicer:
         self._registry = registry
 
     async def ListWorkspaces(self, request: rpc.ListWorkspacesRequest, call: Any) -> rpc.ListWorkspacesResponse:
+        if tenant := context.identity():
+            return rpc.ListWorkspacesResponse(workspaces=[to_message(in_use(self._registry.get(tenant.workspace)))])
         page, token = self._registry.page(request.page_size or DEFAULT_PAGE_SIZE, request.page_token)
         return rpc.ListWorkspacesResponse(workspaces=map(to_message, page), next_page_token=token)
 
     async def GetWorkspace(self, request: rpc.GetWorkspaceRequest, call: Any) -> rpc.GetWorkspaceResponse:
-        return rpc.GetWorkspaceResponse(workspace=to_message(self._registry.get(request.name)))
+        workspace = self._registry.get(context.meant_workspace(request.name))
+        return rpc.GetWorkspaceResponse(workspace=to_message(in_use(workspace) if context.identity() else workspace))
 
     async def WatchWorkspaces(
         self, request: rpc.WatchWorkspacesRequest, call: Any

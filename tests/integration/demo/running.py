@@ -80,6 +80,7 @@ class RunningCommand:
             "MCP_SERVER_PORT": 8001,
             "AIRTABLE_GATEWAY_PORT": 8002,
             "LLM_ORCHESTRATOR_PORT": 8003,
+            "AUTH_PORT": 8004,
             "WORKSPACES_PORT": 8006,
         }
         moved = {name: str(port + self.port_offset) for name, port in ports.items()}

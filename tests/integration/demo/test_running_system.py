@@ -40,6 +40,7 @@ def test_health_check_is_green_word_for_word(system: RunningCommand) -> None:
         f"✅ MCP Server ({8001 + offset}): Healthy",
         f"✅ Airtable Gateway ({8002 + offset}): Healthy",
         f"✅ LLM Orchestrator ({8003 + offset}): Healthy",
+        f"✅ Auth Service ({8004 + offset}): Healthy",
         f"✅ Workspace Service ({8006 + offset}): Healthy",
         "✅ PostgreSQL: Connected",
         "✅ Redis: Connected",

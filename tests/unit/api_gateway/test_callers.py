@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pyairtable_platform.api_gateway.callers import Callers
+from pyairtable_platform.common.access import Access
+from pyairtable_platform.common.settings import ServiceSettings
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
-CALLERS = Callers(SecretStr("a-test-key"), PROXIES)
+API_KEY = "a-test-key"
+CALLERS = Callers(Access(ServiceSettings(api_key=SecretStr(API_KEY))), PROXIES)
+OPEN = Callers(Access(ServiceSettings()), ())
+
+
+def with_key(key: str) -> dict[str, str]:
+    return {"x-api-key": key}
 
 
 @pytest.mark.parametrize(
@@ -50,27 +58,27 @@ def test_what_a_caller_writes_left_of_the_proxys_entry_changes_nothing(header: s
 
 @given(st.text(), st.text())
 def test_a_name_never_fails(peer: str, header: str) -> None:
-    assert CALLERS.name(CALLERS.address(peer, header), header)
+    assert CALLERS.name(CALLERS.address(peer, header), {"x-api-key": header, "authorization": header})
 
 
 @given(st.text())
 def test_only_the_right_key_is_a_caller_of_its_own(key: str) -> None:
-    assert CALLERS.name("203.0.113.5", key).startswith("key:") == (key == "a-test-key")
+    assert CALLERS.name("203.0.113.5", with_key(key)).startswith("caller:") == (key == API_KEY)
 
 
 def test_a_name_holds_no_key() -> None:
-    assert "a-test-key" not in CALLERS.name("203.0.113.5", "a-test-key")
+    assert API_KEY not in CALLERS.name("203.0.113.5", with_key(API_KEY))
 
 
 def test_without_an_api_key_no_header_is_one() -> None:
-    assert Callers(None, ()).name("203.0.113.5", "") == Callers(None, ()).name("203.0.113.5", "x")
+    assert OPEN.name("203.0.113.5", with_key("")) == OPEN.name("203.0.113.5", with_key("x"))
 
 
 def test_addresses_of_one_ipv6_network_are_one_caller() -> None:
-    names = {CALLERS.name(f"2001:db8:1:2::{n:x}", None) for n in range(20)}
+    names = {CALLERS.name(f"2001:db8:1:2::{n:x}", {}) for n in range(20)}
     assert len(names) == 1
-    assert CALLERS.name("2001:db8:1:3::1", None) not in names
+    assert CALLERS.name("2001:db8:1:3::1", {}) not in names
 
 
 def test_ipv4_in_ipv6_is_the_same_caller() -> None:
-    assert CALLERS.name("::ffff:203.0.113.5", None) == CALLERS.name("203.0.113.5", None)
+    assert CALLERS.name("::ffff:203.0.113.5", {}) == CALLERS.name("203.0.113.5", {})

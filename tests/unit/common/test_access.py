@@ -1,35 +1,221 @@
-"""Development mode is for this machine only, and an API key is compared whole."""
+"""Who may call what: the rule of the contract, what a caller shows, and from where."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
-from pyairtable_platform.common.access import Access, grpc_peer_address, is_loopback
-from pyairtable_platform.common.errors import Denied, Unauthenticated
+from pyairtable_platform.common.access import (
+    PEER,
+    PUBLIC,
+    WORKSPACE,
+    Access,
+    check_call,
+    credentials,
+    grpc_peer_address,
+    is_loopback,
+    named_workspaces,
+    rule_of,
+)
+from pyairtable_platform.common.authorizer import Authorizer
+from pyairtable_platform.common.errors import Denied, PyAirtableError, Unauthenticated
+from pyairtable_platform.common.identity import Identity
+from pyairtable_platform.common.roles import scope_of
 from pyairtable_platform.common.settings import ServiceSettings
+from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as airtable
+from pyairtable_protos.chat.v1 import chat_service_pb2 as chat
+from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as workspaces
+
+HERE, ELSEWHERE = "127.0.0.1", "10.0.0.1"
+API_KEY = "not-a-secret-but-long"
+KEY = "pya_abcdefghijkl_" + "x" * 43
+WRONG_KEY = "pya_abcdefghijkl_" + "y" * 43
+TOKEN, WRONG_TOKEN = "a.good.token", "a.wrong.token"
+
+
+def identity(role: str = "editor") -> Identity:
+    return Identity("access-key:abcdefghijkl", "acme", role, frozenset(scope_of(role).split()), 2e9, TOKEN)
+
+
+@dataclass
+class FakeAuthorizer:
+    """Knows one key and one token."""
+
+    async def of_key(self, key: str) -> Identity:
+        return self._found(key == KEY)
+
+    async def of_token(self, token: str) -> Identity:
+        return self._found(token == TOKEN)
+
+    def known(self, key: str) -> Identity | None:
+        return identity() if key == KEY else None
+
+    def _found(self, right: bool) -> Identity:
+        if not right:
+            raise Unauthenticated("not accepted")
+        return identity()
+
+
+def access(api_key: str = "", auth: bool = True) -> Access:
+    settings = ServiceSettings(api_key=SecretStr(api_key) if api_key else None)
+    return Access(settings, cast(Authorizer, FakeAuthorizer()) if auth else None)
+
+
+def bearer(credential: str, api_key: str = "") -> dict[str, str]:
+    return {"authorization": f"Bearer {credential}"} | ({"x-api-key": api_key} if api_key else {})
+
+
+NOTHING: dict[str, str] = {}
+TENANT, AS_PEER, REFUSED, DENIED = "tenant", "peer", Unauthenticated, Denied
+
+OPEN = [  # development without API_KEY: shown, from, WORKSPACE, PEER
+    (NOTHING, HERE, AS_PEER, AS_PEER),
+    (NOTHING, ELSEWHERE, REFUSED, REFUSED),
+    (bearer(KEY), HERE, TENANT, DENIED),
+    (bearer(KEY), ELSEWHERE, TENANT, DENIED),
+    ({"x-api-key": KEY}, ELSEWHERE, TENANT, DENIED),
+    (bearer(KEY) | {"x-api-key": KEY}, HERE, TENANT, DENIED),
+    (bearer(TOKEN), ELSEWHERE, TENANT, DENIED),
+    (bearer(WRONG_KEY), HERE, REFUSED, DENIED),
+    (bearer(WRONG_TOKEN), HERE, REFUSED, DENIED),
+    (bearer(KEY) | {"x-api-key": WRONG_KEY}, HERE, REFUSED, REFUSED),
+    ({"x-api-key": "anything"}, HERE, REFUSED, REFUSED),
+    (bearer(KEY, "anything"), HERE, REFUSED, DENIED),
+    ({"authorization": "Basic YTpi"}, HERE, REFUSED, REFUSED),
+    ({"authorization": "Bearer"}, HERE, REFUSED, REFUSED),
+    ({"authorization": KEY}, HERE, REFUSED, REFUSED),
+]
+CLOSED = [  # with API_KEY
+    (NOTHING, HERE, REFUSED, REFUSED),
+    ({"x-api-key": API_KEY}, ELSEWHERE, AS_PEER, AS_PEER),
+    ({"x-api-key": API_KEY[:-1]}, HERE, REFUSED, REFUSED),
+    ({"x-api-key": API_KEY + " "}, HERE, REFUSED, REFUSED),
+    ({"x-api-key": "kéy"}, HERE, REFUSED, REFUSED),
+    (bearer(API_KEY), HERE, REFUSED, DENIED),
+    (bearer(KEY), ELSEWHERE, TENANT, DENIED),
+    (bearer(TOKEN, API_KEY), ELSEWHERE, TENANT, DENIED),
+    (bearer(KEY, "smuggled"), ELSEWHERE, REFUSED, DENIED),
+    (bearer(WRONG_TOKEN, API_KEY), ELSEWHERE, REFUSED, DENIED),
+]
+
+
+async def outcome(access: Access, rule: int, address: str, headers: dict[str, str]) -> Any:
+    try:
+        found = await access.admit(rule, address, headers)
+    except PyAirtableError as error:
+        return type(error)
+    return AS_PEER if found is None else TENANT
+
+
+@pytest.mark.parametrize(
+    ("api_key", "shown", "address", "workspace", "peer"),
+    [("", *row) for row in OPEN] + [(API_KEY, *row) for row in CLOSED],
+)
+async def test_the_rules(api_key: str, shown: dict[str, str], address: str, workspace: Any, peer: Any) -> None:
+    rules = access(api_key)
+    assert await outcome(rules, WORKSPACE, address, shown) == workspace
+    assert await outcome(rules, PEER, address, shown) == peer
+    assert await outcome(rules, PUBLIC, address, shown) == AS_PEER
+
+
+async def test_without_an_auth_service_no_tenant_comes_in() -> None:
+    assert await outcome(access(auth=False), WORKSPACE, HERE, bearer(KEY)) is Unauthenticated
+    assert await outcome(access(auth=False), WORKSPACE, HERE, NOTHING) == AS_PEER
+    assert await outcome(access(auth=False), WORKSPACE, ELSEWHERE, NOTHING) is Denied
+
+
+def test_production_is_never_open() -> None:
+    settings = ServiceSettings(environment="production")
+    assert not Access(settings).is_open
+
+
+def test_credentials_never_show() -> None:
+    assert "pya_" not in repr(credentials(bearer(KEY))) + repr(identity())
+    assert TOKEN not in repr(identity())
+
+
+@pytest.mark.parametrize("headers", [NOTHING, bearer(WRONG_KEY), {"x-api-key": "other"}, {"authorization": "Basic x"}])
+def test_what_is_not_proved_has_no_name(headers: dict[str, str]) -> None:
+    assert access(API_KEY).known_principal(headers) == ""
+
+
+def test_what_is_proved_has_one() -> None:
+    assert access(API_KEY).known_principal(bearer(KEY)) == "access-key:abcdefghijkl"
+    assert access(API_KEY).known_principal({"x-api-key": API_KEY}) == "peer"
+    assert access().known_principal({"x-api-key": API_KEY}) == ""
+
+
+@pytest.mark.parametrize(
+    ("rpc", "rule"),
+    [
+        ("pyairtable.auth.v1.AuthService.Authorize", PEER),
+        ("pyairtable.auth.v1.AuthService.GetSigningKeys", PUBLIC),
+        ("pyairtable.workspaces.v1.WorkspaceService.WatchWorkspaces", PEER),
+        ("pyairtable.airtable.v1.AirtableGatewayService.VerifyBindings", PEER),
+        ("pyairtable.chat.v1.ChatService.Chat", WORKSPACE),
+    ],
+)
+def test_the_contract_says_who(rpc: str, rule: int) -> None:
+    from pyairtable_protos.auth.v1 import auth_service_pb2
+
+    assert auth_service_pb2.DESCRIPTOR
+    assert rule_of(rpc) == rule
+
+
+def test_a_workspace_is_found_wherever_a_request_names_it() -> None:
+    assert named_workspaces(chat.ChatRequest(workspace="beta")) == ["beta"]
+    assert named_workspaces(chat.StreamChatRequest(chat=chat.ChatRequest(workspace="beta"))) == ["beta"]
+    assert named_workspaces(chat.ChatRequest()) == []
+    assert named_workspaces(workspaces.ApplyWorkspaceRequest(workspace={"name": "beta"})) == []
+
+
+LIST = "pyairtable.airtable.v1.AirtableGatewayService.ListRecords"
+CREATE = "pyairtable.airtable.v1.AirtableGatewayService.CreateRecords"
+STREAM_CHAT = "pyairtable.chat.v1.ChatService.StreamChat"
+
+
+@pytest.mark.parametrize("name", ["", "acme"])
+def test_a_tenant_works_in_its_own_workspace(name: str) -> None:
+    check_call(LIST, identity(), airtable.ListRecordsRequest(workspace=name))
+
+
+def test_a_tenant_names_no_other_workspace() -> None:
+    with pytest.raises(Denied, match='"acme" only'):
+        check_call(LIST, identity(), airtable.ListRecordsRequest(workspace="beta"))
+    with pytest.raises(Denied):
+        check_call(STREAM_CHAT, identity(), chat.StreamChatRequest(chat=chat.ChatRequest(workspace="beta")))
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "editor", "viewer", "unknown"])
+def test_a_role_reads_or_writes(role: str) -> None:
+    calls = {
+        LIST: airtable.ListRecordsRequest(),
+        CREATE: airtable.CreateRecordsRequest(),
+        STREAM_CHAT: chat.StreamChatRequest(),
+    }
+    allowed = set()
+    for rpc, request in calls.items():
+        try:
+            check_call(rpc, identity(role), request)
+            allowed.add(rpc)
+        except Denied as error:
+            assert role in error.message
+    assert allowed == {"viewer": {LIST}, "unknown": set()}.get(role, set(calls))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", ""])
-def test_this_machine_may_come_in(address: str) -> None:
+def test_this_machine(address: str) -> None:
     assert is_loopback(address)
-    Access(ServiceSettings()).check(address, None)
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "192.168.1.5", "::ffff:10.0.0.1", "2001:db8::1", "localhost", "unknown"]
 )
-def test_other_machines_may_not(address: str) -> None:
-    with pytest.raises(Denied):
-        Access(ServiceSettings()).check(address, None)
-
-
-@pytest.mark.parametrize("shown", [None, "", "wrong", "key ", "ke", "kéy"])
-def test_a_key_that_is_set_must_be_shown(shown: str | None) -> None:
-    access = Access(ServiceSettings(api_key=SecretStr("key")))
-    access.check("127.0.0.1", "key")
-    with pytest.raises(Unauthenticated):
-        access.check("127.0.0.1", shown)
+def test_other_machines(address: str) -> None:
+    assert not is_loopback(address)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyairtable_platform.auth.settings import Settings as AuthSettings
 from pyairtable_platform.common.settings import (
     CorsSettings,
     DatabaseSettings,
@@ -47,13 +48,63 @@ def test_a_wrong_value_stops_the_process_with_one_sentence(
     assert "secret-host" not in printed
 
 
-def test_production_is_refused_without_an_identity_service(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+GOOD_API_KEY = "not-a-secret-but-long"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "needs API_KEY of at least 16 characters and needs AUTH_TARGET"),
+        ({"API_KEY": GOOD_API_KEY}, "needs AUTH_TARGET"),
+        ({"API_KEY": "short", "AUTH_TARGET": "auth:9004"}, "needs API_KEY of at least 16 characters"),
+    ],
+)
+def test_production_is_never_open(
+    given: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "production")
+    for name, value in {"ENVIRONMENT": "production", **given}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         load(Everything)
-    assert "needs an identity service" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert printed == f"configuration: ENVIRONMENT=production {says}\n"
+
+
+def test_production_starts_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "AUTH_TARGET": "auth:9004"}.items():
+        monkeypatch.setenv(name, value)
+    assert not load(Everything).is_open()
+
+
+@pytest.mark.parametrize("secret", [None, "for development only", "x" * 31])
+def test_auth_needs_a_secret_of_its_own_in_production(
+    secret: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "JWT_SECRET": secret or ""}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(AuthSettings)
+    assert capsys.readouterr().err == (
+        "configuration: ENVIRONMENT=production needs JWT_SECRET of at least 32 characters\n"
+    )
+
+
+def test_auth_starts_with_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "JWT_SECRET": "x" * 32}.items():
+        monkeypatch.setenv(name, value)
+    assert "xxx" not in repr(load(AuthSettings))
+
+
+@pytest.mark.parametrize("key", ["pya_looks-like-an-access-key", "with a blank in it", "ümläut-is-no-header"])
+def test_an_api_key_that_cannot_work_is_refused(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("API_KEY", key)
+    with pytest.raises(SystemExit):
+        load(Everything)
+    printed = capsys.readouterr().err
+    assert printed.startswith("configuration: API_KEY is wrong: must ")
+    assert key not in printed
 
 
 def test_secrets_never_show(monkeypatch: pytest.MonkeyPatch) -> None:

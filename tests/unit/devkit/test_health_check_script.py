@@ -15,6 +15,7 @@ SERVICES = {
     "MCP_SERVER_PORT": "MCP Server",
     "AIRTABLE_GATEWAY_PORT": "Airtable Gateway",
     "LLM_ORCHESTRATOR_PORT": "LLM Orchestrator",
+    "AUTH_PORT": "Auth Service",
     "WORKSPACES_PORT": "Workspace Service",
 }
 CHECKS = {"postgres": {"status": "healthy", "latency_ms": 1.2}, "redis": {"latency_ms": 0.3, "status": "healthy"}}
@@ -129,7 +130,7 @@ def test_verbose_adds_versions_checks_and_notes(servers: Servers) -> None:
     servers["AIRTABLE_GATEWAY_PORT"].answers["/health"] = (200, answer(checks=CHECKS, notes=[note]))
     code, lines = run(servers, "-v")
     assert code == 0
-    assert sum(line.strip() == "version 0.1.0" for line in lines) == 5
+    assert sum(line.strip() == "version 0.1.0" for line in lines) == 6
     assert any('"postgres": {"status": "healthy", "latency_ms": 1.2}' in line for line in lines)
     assert f'     note: "{note}"' in lines
 

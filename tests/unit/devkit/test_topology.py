@@ -29,12 +29,12 @@ def test_every_part_stands_after_those_it_needs(tmp_path: Path) -> None:
     for part in topology.parts(plan(tmp_path)):
         assert seen.issuperset(part.after), part.name
         seen.add(part.name)
-    assert len(seen) == 10
+    assert len(seen) == 11
 
 
 def test_the_documented_ports_are_used_each_once(tmp_path: Path) -> None:
     ports = [port for part in topology.parts(plan(tmp_path)) for port in part.ports]
-    numbers = (0, 1, 2, 3, 6)
+    numbers = (0, 1, 2, 3, 4, 6)
     services = [base + number for base in (8000, 9000) for number in numbers]
     assert sorted(ports) == sorted([*services, 8090, 8091, 15432, 16379])
 
@@ -64,6 +64,7 @@ def test_the_platform_is_configured_by_environment_only(tmp_path: Path) -> None:
         "GEMINI_API_URL": "http://127.0.0.1:8091",
         "WORKSPACES_PATH": str(ACME),
         "WORKSPACES_TARGET": "127.0.0.1:9006",
+        "AUTH_TARGET": "127.0.0.1:9004",
     }
     assert {name: gateway.env.get(name) for name in expected} == expected
 

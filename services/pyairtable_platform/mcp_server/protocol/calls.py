@@ -29,12 +29,12 @@ WORKSPACE_HEADER = "pyairtable-workspace"
 def caller_of(request: RequestContext) -> Caller:
     """The workspace and idempotency key that the request names; `_meta` is nearer to the call than a header.
 
-    Neither is identity: a workspace selects among those that the caller may use.
+    Neither is identity: a workspace selects among those that the caller may use, of which a tenant has one.
     """
     workspace = _meta(request, WORKSPACE_META)
     if not workspace and request.request is not None:
         workspace = str(request.request.headers.get(WORKSPACE_HEADER, ""))
-    return Caller(workspace, _meta(request, IDEMPOTENCY_META))
+    return Caller(context.meant_workspace(workspace), _meta(request, IDEMPOTENCY_META))
 
 
 def _meta(request: RequestContext, key: str) -> str:

@@ -1,0 +1,1 @@
+"""Credentials: access keys of workspaces, and the signed identity tokens that every service verifies by itself."""

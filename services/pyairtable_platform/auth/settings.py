@@ -1,0 +1,28 @@
+"""Settings of the auth service."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from pyairtable_platform.common.settings import DatabaseSettings, ServiceSettings, WorkspacesPeer
+
+DEVELOPMENT_SECRET = "for development only"  # noqa: S105 - ENVIRONMENT=production refuses it
+SHORTEST_SECRET = 32
+
+
+class Settings(ServiceSettings, DatabaseSettings, WorkspacesPeer):
+    """What the auth service can be told."""
+
+    http_port: int = Field(default=8004, ge=0, le=65535)
+    grpc_port: int = Field(default=9004, ge=0, le=65535)
+
+    jwt_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    """Seals the keys that sign identity tokens where they lie in PostgreSQL. The same for all replicas, for ever: with
+    another one the keys cannot be opened, and the service says so instead of becoming ready."""
+
+    def faults_in_production(self) -> list[str]:
+        """It verifies what it signs by itself, so that AUTH_TARGET means nothing to it."""
+        faults = [fault for fault in super().faults_in_production() if "AUTH_TARGET" not in fault]
+        if len(self.jwt_secret.get_secret_value()) < SHORTEST_SECRET:
+            faults.append(f"needs JWT_SECRET of at least {SHORTEST_SECRET} characters")
+        return faults

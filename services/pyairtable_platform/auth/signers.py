@@ -1,0 +1,56 @@
+"""The signing keys of this installation, opened: made at the first start, the same for all replicas."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from pyairtable_platform.common.identity import Identity, identity_of, kid_of, refused
+
+from .records import Store
+from .signing import Seal, SigningKey, StoredSigningKey
+
+RENEWABLE_SECONDS = 3600.0
+"""So long after its end an identity token can still be renewed by a peer: the longest that a call may take."""
+
+_REREAD_SECONDS = 30.0
+
+
+class Signers:
+    """Signs and verifies with the keys in the store."""
+
+    def __init__(self, store: Store, seal: Seal) -> None:
+        self._store = store
+        self._seal = seal
+        self._stored: Sequence[StoredSigningKey] = ()
+        self._read_at = float("-inf")
+        self._opened: SigningKey | None = None
+
+    async def check(self) -> None:
+        """For readiness: there is a key, and JWT_SECRET opens it."""
+        await self.current()
+
+    async def stored(self) -> Sequence[StoredSigningKey]:
+        """All keys, the newest first; made when there is none."""
+        if time.monotonic() - self._read_at > _REREAD_SECONDS:
+            known = await self._store.signing_keys()
+            self._stored = known or await self._store.first_signing_key(self._seal.new())
+            self._read_at = time.monotonic()
+        return self._stored
+
+    async def current(self) -> SigningKey:
+        """The key that signs."""
+        newest = (await self.stored())[0]
+        if self._opened is None or self._opened.kid != newest.kid:
+            self._opened = self._seal.open(newest)
+        return self._opened
+
+    async def verify_for_renewal(self, token: str) -> Identity:
+        """The identity in a token of ours that may have ended a while ago; raises Unauthenticated."""
+        kid = kid_of(token)
+        for key in await self.stored():
+            if key.kid == kid:
+                return identity_of(token, Ed25519PublicKey.from_public_bytes(key.public_key), RENEWABLE_SECONDS)
+        raise refused("it is signed with a key that this installation does not have")

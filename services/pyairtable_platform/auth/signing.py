@@ -1,0 +1,91 @@
+"""The keys that sign identity tokens: made, sealed for the database, opened, and used."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+import jwt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from pyairtable_platform.common.errors import FailedPrecondition
+from pyairtable_platform.common.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_SECONDS
+from pyairtable_platform.common.roles import scope_of
+
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class StoredSigningKey:
+    """A signing key as it lies in the database."""
+
+    kid: str
+    public_key: bytes
+    sealed_private_key: bytes
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A key that can sign."""
+
+    kid: str
+    private_key: Ed25519PrivateKey
+
+    def sign(self, *, principal: str, workspace: str, role: str, ends: datetime | None) -> tuple[str, float]:
+        """An identity token and the time (seconds since 1970) when it ends: never later than `ends`."""
+        now = time.time()
+        expires = now + TOKEN_SECONDS if ends is None else min(now + TOKEN_SECONDS, ends.timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": principal,
+            "workspace": workspace,
+            "role": role,
+            "scope": scope_of(role),
+            "iat": int(now),
+            "exp": int(expires),
+            "jti": uuid.uuid4().hex,
+        }
+        return jwt.encode(claims, self.private_key, ALGORITHM, {"kid": self.kid}), float(int(expires))
+
+
+class Seal:
+    """Encrypts private keys under JWT_SECRET, each bound to its id."""
+
+    def __init__(self, secret: str) -> None:
+        key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"pyairtable signing keys").derive(secret.encode())
+        self._cipher = AESGCM(key)
+
+    def new(self) -> StoredSigningKey:
+        """A new key, sealed."""
+        private = Ed25519PrivateKey.generate()
+        kid = secrets.token_hex(8)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        raw = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        sealed = nonce + self._cipher.encrypt(nonce, raw, kid.encode())
+        return StoredSigningKey(kid, private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), sealed)
+
+    def open(self, stored: StoredSigningKey) -> SigningKey:
+        """The key behind a seal; raises FailedPrecondition when another JWT_SECRET made it."""
+        nonce, sealed = stored.sealed_private_key[:_NONCE_BYTES], stored.sealed_private_key[_NONCE_BYTES:]
+        try:
+            raw = self._cipher.decrypt(nonce, sealed, stored.kid.encode())
+        except InvalidTag as error:
+            raise FailedPrecondition(
+                "JWT_SECRET does not open the signing key in PostgreSQL: set the secret it was made with"
+            ) from error
+        return SigningKey(stored.kid, Ed25519PrivateKey.from_private_bytes(raw))
+
+
+def base64url(raw: bytes) -> str:
+    """As in JSON Web Keys: without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

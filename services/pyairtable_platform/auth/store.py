@@ -1,0 +1,133 @@
+"""PostgreSQL: access keys and signing keys (schema auth)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from pyairtable_platform.common.database import database_errors
+
+from .records import AccessKey, Page
+from .signing import StoredSigningKey
+
+_COLUMNS = [column.name for column in fields(AccessKey)]
+_LISTED = ", ".join(_COLUMNS)
+_INSERT = text(f"INSERT INTO access_keys ({_LISTED}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})")  # noqa: S608
+_CHANGED = ("sha256", "expires_at", "revoked_at", "is_revoked_for_good", "replaced_by")
+_UPDATE = text(
+    f"UPDATE access_keys SET {', '.join(f'{name} = :{name}' for name in _CHANGED)} WHERE key_id = :key_id"  # noqa: S608
+)
+_FIND = text(f"SELECT {_LISTED} FROM access_keys WHERE key_id = :key_id")  # noqa: S608
+_FIND_ALL = text(f"SELECT {_LISTED} FROM access_keys WHERE key_id IN :key_ids").bindparams(  # noqa: S608
+    bindparam("key_ids", expanding=True)
+)
+_OF_WORKSPACE = text(f"SELECT {_LISTED} FROM access_keys WHERE workspace = :workspace ORDER BY key_id")  # noqa: S608
+_PAGE = text(
+    f"SELECT {_LISTED} FROM access_keys WHERE workspace = :workspace AND starts_with(key_id, :prefix) "  # noqa: S608
+    "AND (CAST(:created_at AS timestamptz) IS NULL OR (created_at, key_id) < (:created_at, :key_id)) "
+    "ORDER BY created_at DESC, key_id DESC LIMIT :size"
+)
+# Two doors may tell of the same minute: one of them writes.
+_USED = text(
+    "UPDATE access_keys SET last_used_at = :minute "
+    "WHERE key_id = :key_id AND (last_used_at IS NULL OR last_used_at < :minute)"
+)
+_SIGNING_KEYS = text("SELECT kid, public_key, sealed_private_key FROM signing_keys ORDER BY created_at DESC, kid")
+_ADD_SIGNING_KEY = text(
+    "INSERT INTO signing_keys (kid, public_key, sealed_private_key) VALUES (:kid, :public_key, :sealed_private_key)"
+)
+# Locks end with their transactions. Of two numbers the first tells what is locked.
+_LOCK_WORKSPACE = text("SELECT pg_advisory_xact_lock(1635087464, hashtext(:workspace))")
+_LOCK_SIGNING = text("SELECT pg_advisory_xact_lock(1635087465, 0)")
+
+
+class KeysInTransaction:
+    """Implements records.KeysOfWorkspace."""
+
+    def __init__(self, connection: AsyncConnection, workspace: str) -> None:
+        self._connection = connection
+        self._workspace = workspace
+
+    async def all(self) -> list[AccessKey]:
+        rows = await self._connection.execute(_OF_WORKSPACE, {"workspace": self._workspace})
+        return [to_key(row) for row in rows]
+
+    async def find_anywhere(self, key_ids: Sequence[str]) -> list[AccessKey]:
+        if not key_ids:
+            return []
+        rows = await self._connection.execute(_FIND_ALL, {"key_ids": list(key_ids)})
+        return [to_key(row) for row in rows]
+
+    async def insert(self, key: AccessKey) -> None:
+        await self._connection.execute(_INSERT, asdict(key))
+
+    async def update(self, key: AccessKey) -> None:
+        values = asdict(key)
+        await self._connection.execute(_UPDATE, {name: values[name] for name in ("key_id", *_CHANGED)})
+
+
+class AuthStore:
+    """Implements records.Store. Raises Unavailable when PostgreSQL is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def workspace(self, name: str) -> AsyncIterator[KeysInTransaction]:
+        """A transaction over the keys of a workspace, one at a time over all replicas."""
+        async with self._transaction() as connection:
+            await connection.execute(_LOCK_WORKSPACE, {"workspace": name})
+            yield KeysInTransaction(connection, name)
+
+    async def find(self, key_id: str) -> AccessKey | None:
+        async with self._transaction() as connection:
+            row = (await connection.execute(_FIND, {"key_id": key_id})).first()
+        return None if row is None else to_key(row)
+
+    async def page(self, workspace: str, prefix: str, size: int, after: tuple[datetime, str] | None) -> Page:
+        created_at, key_id = after or (None, "")
+        values = {"workspace": workspace, "prefix": prefix, "created_at": created_at, "key_id": key_id}
+        async with self._transaction() as connection:
+            rows = (await connection.execute(_PAGE, {**values, "size": size + 1})).all()
+        keys = [to_key(row) for row in rows]
+        return Page(keys[:size], keys[size - 1] if len(keys) > size else None)
+
+    async def used(self, key_id: str, minute: datetime) -> None:
+        async with self._transaction() as connection:
+            await connection.execute(_USED, {"key_id": key_id, "minute": minute})
+
+    async def signing_keys(self) -> list[StoredSigningKey]:
+        """All signing keys, the newest first."""
+        async with self._transaction() as connection:
+            return await _signing_keys(connection)
+
+    async def first_signing_key(self, made: StoredSigningKey) -> list[StoredSigningKey]:
+        """All signing keys; `made` is kept when there is none yet. Of replicas that start together one wins."""
+        async with self._transaction() as connection:
+            await connection.execute(_LOCK_SIGNING)
+            known = await _signing_keys(connection)
+            if not known:
+                await connection.execute(_ADD_SIGNING_KEY, asdict(made))
+                known = [made]
+            return known
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        with database_errors():
+            async with self._engine.begin() as connection:
+                yield connection
+
+
+async def _signing_keys(connection: AsyncConnection) -> list[StoredSigningKey]:
+    rows = await connection.execute(_SIGNING_KEYS)
+    return [StoredSigningKey(row.kid, bytes(row.public_key), bytes(row.sealed_private_key)) for row in rows]
+
+
+def to_key(row: Any) -> AccessKey:
+    return AccessKey(**{name: getattr(row, name) for name in _COLUMNS})
