@@ -81,6 +81,8 @@ class State:
     usage: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     verified: list[airtable_pb2.VerifyBindingsRequest] = field(default_factory=list)
+    before_write: Callable[[str, str], None] = lambda rpc, workspace: None
+    """Called with each RPC that changes something, and its workspace, before it does."""
 
 
 class PlatformDouble:
@@ -157,9 +159,11 @@ class PlatformDouble:
             raise
 
 
-async def _enter(state: State, service: str, rpc: str, context: Any) -> None:
+async def _enter(state: State, service: str, rpc: str, context: Any, writes_to: str = "") -> None:
     """Counts the call and plays the fault, if there is one."""
     state.calls[rpc] += 1
+    if writes_to:
+        state.before_write(rpc, writes_to)
     fault = state.faults.get(service)
     if fault is None:
         return
@@ -185,7 +189,7 @@ class _Workspaces(workspaces_grpc.WorkspaceServiceServicer):
     async def ApplyWorkspace(
         self, request: workspace_service_pb2.ApplyWorkspaceRequest, context: Any
     ) -> workspace_service_pb2.ApplyWorkspaceResponse:
-        await _enter(self.state, "workspaces", "ApplyWorkspace", context)
+        await _enter(self.state, "workspaces", "ApplyWorkspace", context, request.workspace.name)
         name = request.workspace.name
         entry = workspace_pb2.Workspace()
         entry.CopyFrom(request.workspace)
@@ -202,7 +206,7 @@ class _Workspaces(workspaces_grpc.WorkspaceServiceServicer):
     async def RemoveWorkspace(
         self, request: workspace_service_pb2.RemoveWorkspaceRequest, context: Any
     ) -> workspace_service_pb2.RemoveWorkspaceResponse:
-        await _enter(self.state, "workspaces", "RemoveWorkspace", context)
+        await _enter(self.state, "workspaces", "RemoveWorkspace", context, request.name)
         entry = self.state.registry.get(request.name)
         removed = entry is not None and request.uid in ("", entry.source.uid)
         if removed:
@@ -234,7 +238,7 @@ class _Auth(auth_grpc.AuthServiceServicer):
     async def ApplyAccessKeys(
         self, request: auth_pb2.ApplyAccessKeysRequest, context: Any
     ) -> auth_pb2.ApplyAccessKeysResponse:
-        await _enter(self.state, "auth", "ApplyAccessKeys", context)
+        await _enter(self.state, "auth", "ApplyAccessKeys", context, request.workspace)
         declared = {key.key_id: key for key in request.keys}
         changed = self.state.keys.get(request.workspace, {}) != declared
         self.state.keys[request.workspace] = declared
