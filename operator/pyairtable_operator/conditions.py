@@ -28,19 +28,14 @@ def finding(condition: str, reason: str, message: str = "") -> Finding:
     return Finding(row, message if len(message) <= _MESSAGE_LENGTH else f"{message[: _MESSAGE_LENGTH - 4]} ...")
 
 
-def complete(findings: Iterable[Finding], types: Sequence[str]) -> list[Finding]:
-    """One for each type, in their order; Pending for those that nothing was found out about."""
-    found = {item.reason.condition: item for item in findings}
-    return [found.get(name) or finding(name, "Pending") for name in types]
-
-
 def summary(
-    findings: Sequence[Finding], *, suspended: bool = False, planned: bool = False, deleting: bool = False
+    findings: Sequence[Finding], *, suspended: bool = False, planned: bool = False, deleting: str = ""
 ) -> Finding:
-    """Ready."""
-    for reason, holds in (("Deleting", deleting), ("Planned", planned)):
-        if holds:
-            return finding(READY, reason)
+    """Ready. `deleting`: how far a deletion got, in words; empty: the object is not being deleted."""
+    if deleting:
+        return finding(READY, "Deleting", deleting)
+    if planned:
+        return finding(READY, "Planned")
     if first := next((item for item in findings if item.reason.blocks), None):
         row = first.reason
         return Finding(Reason(READY, row.name, "False", row.doc, True, row.terminal, row.retry_seconds), first.message)
@@ -62,20 +57,43 @@ def retry_after(findings: Iterable[Finding]) -> int | None:
 
 
 def merge(
-    findings: Sequence[Finding], previous: Sequence[Mapping[str, Any]], generation: int, now: datetime
+    findings: Sequence[Finding],
+    types: Sequence[str],
+    previous: Sequence[Mapping[str, Any]],
+    generation: int,
+    now: datetime,
+    **ready: Any,
 ) -> list[dict[str, Any]]:
-    """The conditions of a status; lastTransitionTime is kept while the status of a condition stays."""
+    """The conditions of a status: one of each type, then Ready (`ready`: as for summary), then Stalled while it holds.
+
+    A type about which nothing was found out keeps its condition with the generation it speaks of, or is Pending.
+    lastTransitionTime stays while the status of a condition does.
+    """
     before = {condition.get("type"): condition for condition in previous}
-    return [_condition(item, before.get(item.reason.condition), generation, now) for item in findings]
+    found = {item.reason.condition: item for item in findings}
+    told = [found.get(name) or _carried(name, before.get(name)) for name in types]
+    merged = []
+    for item in [*told, summary(told, **ready), *stalled(told)]:
+        name = item.reason.condition
+        old = before.get(name)
+        spoken = generation if name in found or name not in types or old is None else old.get("observedGeneration", 0)
+        merged.append(_condition(item, old, spoken, now))
+    return merged
+
+
+def _carried(name: str, before: Mapping[str, Any] | None) -> Finding:
+    row = REASONS.get((name, before.get("reason", ""))) if before is not None else None
+    return finding(name, "Pending") if row is None or before is None else Finding(row, before.get("message", ""))
 
 
 def _condition(item: Finding, before: Mapping[str, Any] | None, generation: int, now: datetime) -> dict[str, Any]:
-    unchanged = before is not None and before.get("status") == item.reason.status and before.get("lastTransitionTime")
+    same = before is not None and before.get("status") == item.reason.status
+    since = before.get("lastTransitionTime") if before is not None and same else None
     return {
         "type": item.reason.condition,
         "status": item.reason.status,
         "reason": item.reason.name,
         "message": item.message,
-        "lastTransitionTime": before["lastTransitionTime"] if before is not None and unchanged else show_time(now),
+        "lastTransitionTime": since or show_time(now),
         "observedGeneration": generation,
     }
