@@ -6,20 +6,10 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pyairtable_operator import constants
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A Secret that opted in to a workspace. `versions` maps its keys to the begin of the value's SHA-256, or to ""
-    when the value is empty."""
-
-    name: str
-    workspace: str
-    versions: Mapping[str, str]
+from pyairtable_operator.credentials import EMPTY, CredentialSecret
 
 
 class Credentials:
@@ -30,12 +20,11 @@ class Credentials:
         self._namespace = namespace
         self._users = users
         self._touched = touched
-        self._kept: dict[str, tuple[int, Credential]] = {}
+        self._kept: dict[str, tuple[int, CredentialSecret]] = {}
 
-    def get(self, name: str) -> Credential | None:
-        """A Secret by name; None when it is missing or opted in to nobody."""
-        entry = self._kept.get(name)
-        return entry[1] if entry else None
+    def some(self, names: Iterable[str]) -> dict[str, CredentialSecret]:
+        """Those of these Secrets that are there and opted in to anybody."""
+        return {name: self._kept[name][1] for name in names if name in self._kept}
 
     def changed(self, kind: str, body: Mapping[str, Any]) -> None:
         """See Sink."""
@@ -45,7 +34,7 @@ class Credentials:
         if known is not None and version < known[0]:
             return
         label = (metadata.get("labels") or {}).get(constants.WORKSPACE_LABEL, "")
-        found = Credential(name, label, _versions(body.get("data") or {}))
+        found = CredentialSecret(name, label, _versions(body.get("data") or {}))
         self._kept[name] = (version, found)
         if known is None or known[1] != found:
             self._tell(name, label, known[1].workspace if known else "")
@@ -72,8 +61,9 @@ def _versions(data: Mapping[str, str]) -> dict[str, str]:
 
 
 def _version(encoded: str) -> str:
+    """The begin of the value's SHA-256; blanks are as good as nothing."""
     try:
         value = base64.b64decode(encoded)
     except binascii.Error:
-        return ""
-    return hashlib.sha256(value).hexdigest()[:16] if value.strip() else ""
+        return EMPTY
+    return hashlib.sha256(value).hexdigest()[:16] if value.strip() else EMPTY
