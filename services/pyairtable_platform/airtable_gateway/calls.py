@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from pyairtable_platform.common.errors import (
     DeadlineExceeded,
     FailedPrecondition,
+    NotFound,
     OutcomeUnknown,
     PyAirtableError,
     QuotaExhausted,
@@ -24,11 +25,12 @@ from pyairtable_platform.common.errors import (
     Unavailable,
 )
 from pyairtable_platform.common.registry import Workspace
+from pyairtable_platform.common.secrets import Credential
 from pyairtable_platform.common.tracing import span
 
 from . import metrics
 from .answers import NoAnswer, Refusal
-from .credentials import Credential, Credentials
+from .credentials import Credentials
 from .limiter import Clock, Limiter, Paused, Permit
 from .scheduler import Scheduler, Turn
 from .usage import Usage
@@ -73,10 +75,12 @@ class Errand:
     deadline: float | None = None
     """A time of the clock."""
     bulk: bool = False
+    is_candidate: bool = False
+    """True: the workspace is one that is to be checked; it need not be in force, nor its credential."""
 
     def in_bulk(self) -> Errand:
         """The further calls of something large."""
-        return Errand(self.workspace, self.deadline, bulk=True)
+        return replace(self, bulk=True)
 
 
 class AirtableCalls:
@@ -90,6 +94,7 @@ class AirtableCalls:
         limiter: Limiter,
         credentials: Credentials,
         usage: Usage,
+        resolve: Callable[[str], Workspace],
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -98,6 +103,7 @@ class AirtableCalls:
         self._limiter = limiter
         self._credentials = credentials
         self._usage = usage
+        self._resolve = resolve
         self._clock = clock
         self._sleep = sleep
 
@@ -151,8 +157,9 @@ class AirtableCalls:
     async def _attempt(self, call: AirtableCall, errand: Errand) -> Json:
         """Send the call once; a 429 waits and asks for another turn, for Airtable did nothing."""
         while True:
-            await self._usage.check_budget(errand.workspace)
-            credential = self._credentials.of(errand.workspace)
+            workspace = self._in_force(call, errand)
+            await self._usage.check_budget(workspace)
+            credential = await self._credentials.of(workspace, candidate=errand.is_candidate)
             permit = await self._scheduler.permit(self._turn(call, errand, credential))
             try:
                 return await self._send(call, errand, credential, permit)
@@ -169,12 +176,24 @@ class AirtableCalls:
                         retry_after=seconds,
                     ) from None
 
+    def _in_force(self, call: AirtableCall, errand: Errand) -> Workspace:
+        """The workspace as it is now: what runs in one that was suspended, removed or unbound meanwhile ends here."""
+        if errand.is_candidate:
+            return errand.workspace
+        workspace = self._resolve(errand.workspace.name)
+        if workspace.source.uid != errand.workspace.source.uid:
+            text = f'workspace "{workspace.name}" was removed and made anew meanwhile: start again'
+            raise NotFound(text, reason=Reason.WORKSPACE_NOT_FOUND, workspace=workspace.name)
+        if call.base_id:
+            workspace.base(call.base_id)
+        return workspace
+
     async def _send(self, call: AirtableCall, errand: Errand, credential: Credential, permit: Permit) -> Json:
         outcome = "no answer"
         started = self._clock()
         with span(f"airtable {call.operation}", http__request__method=call.method, airtable__base=call.base_id):
             try:
-                result = await self._wire.send(call, credential.token, permit, timeout=self.time_left(errand))
+                result = await self._wire.send(call, credential.value, permit, timeout=self.time_left(errand))
                 outcome = "ok"
                 return result
             except Refusal as answer:

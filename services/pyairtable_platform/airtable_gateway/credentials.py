@@ -1,67 +1,34 @@
-"""Airtable tokens of workspaces: from files below SECRETS_PATH, or one from the environment."""
+"""Airtable tokens of workspaces: those that they name, or one from the environment for all."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from pathlib import Path
+from pyairtable_platform.common.registry import Workspace
+from pyairtable_platform.common.secrets import Credential, NotUsable, Secrets, missing, usable
 
-from pyairtable_platform.common.errors import FailedPrecondition, Reason
-from pyairtable_platform.common.registry import SecretRef, Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A token, and where it comes from in words. The token shows in no repr."""
-
-    token: str = field(repr=False)
-    origin: str
-
-    @property
-    def key(self) -> str:
-        """Tells tokens apart in stores and queues without being one."""
-        return hashlib.sha256(self.token.encode()).hexdigest()[:16]
+WHAT = "Airtable token"
 
 
 class Credentials:
-    """Finds the token of a workspace. Files are read at every call: they are small, and a rotation counts at once."""
+    """Finds the token of a workspace. Without `secrets`, `token` is that of every workspace."""
 
-    def __init__(self, *, secrets_path: Path | None, token: str) -> None:
-        self._secrets_path = secrets_path
+    def __init__(self, *, secrets: Secrets | None, token: str) -> None:
+        self._secrets = secrets
         self._token = token
 
-    def of(self, workspace: Workspace) -> Credential:
-        """The token to use. Raises FailedPrecondition naming what to set when there is none."""
-        if self._secrets_path is None:
+    async def of(self, workspace: Workspace, *, candidate: bool = False) -> Credential:
+        """The token to use; a candidate is one that is to be checked before it is put in force.
+
+        Raises FailedPrecondition naming what to set when there is none, Unavailable when one cannot look.
+        """
+        if self._secrets is None:
             return self._from_environment(workspace)
         if workspace.airtable_secret is None:
-            raise missing(workspace, "spec.airtable.tokenSecretRef", "the workspace names no secret")
-        return self._from_file(workspace, self._secrets_path, workspace.airtable_secret)
+            raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")
+        return await self._secrets.read(workspace.name, workspace.airtable_secret, candidate=candidate)
 
     def _from_environment(self, workspace: Workspace) -> Credential:
-        if not self._token:
-            raise missing(workspace, "AIRTABLE_TOKEN", "set it, or SECRETS_PATH with a file for each workspace")
-        return Credential(self._token, "AIRTABLE_TOKEN")
-
-    @staticmethod
-    def _from_file(workspace: Workspace, folder: Path, secret: SecretRef) -> Credential:
-        origin = f"secret {secret.name}, key {secret.key}"
-        plain = all(part not in ("", ".", "..") and "/" not in part for part in (secret.name, secret.key))
-        if not plain:
-            raise missing(workspace, origin, "its name cannot be the name of a file")
         try:
-            token = (folder / secret.name / secret.key).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise missing(workspace, origin, "there is no such file below SECRETS_PATH that can be read") from None
-        if not token or not token.isascii() or not token.isprintable():
-            raise missing(workspace, origin, "the file holds no token")
-        return Credential(token, origin)
-
-
-def missing(workspace: Workspace, credential: str, remedy: str) -> FailedPrecondition:
-    return FailedPrecondition(
-        f'workspace "{workspace.name}" has no Airtable token ({credential}): {remedy}',
-        reason=Reason.CREDENTIAL_MISSING,
-        workspace=workspace.name,
-        credential=credential,
-    )
+            return Credential(usable(self._token.encode()), "AIRTABLE_TOKEN")
+        except NotUsable:
+            remedy = "set it, or SECRETS_PATH or SECRETS_NAMESPACE with a secret for each workspace"
+            raise missing(workspace.name, WHAT, "AIRTABLE_TOKEN", remedy) from None

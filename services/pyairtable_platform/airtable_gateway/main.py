@@ -10,13 +10,14 @@ from functools import partial
 from pyairtable_platform.common.channels import open_channel
 from pyairtable_platform.common.database import check_database, open_engine
 from pyairtable_platform.common.registry import WorkspaceRegistry
+from pyairtable_platform.common.secret_sources import open_secrets
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_platform.common.valkey import check_valkey, open_valkey
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2, airtable_gateway_service_pb2_grpc
 
 from .airtable import AirtableClient
 from .calls import AirtableCalls
-from .credentials import Credentials
+from .credentials import WHAT, Credentials
 from .idempotency import KeyedWrites
 from .limiter import Limiter
 from .reported import Reported
@@ -27,6 +28,7 @@ from .settings import Settings
 from .store import GatewayStore, keep_swept
 from .usage import Usage
 from .valkey import ValkeyPermits
+from .verify import Verifier
 from .writes import RecordWrites
 
 __all__ = ["Settings", "build"]
@@ -60,13 +62,15 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             largest_answer=settings.airtable_largest_answer_bytes,
         )
         stack.push_async_callback(client.close)
+        secrets = await stack.enter_async_context(open_secrets(settings, WHAT))
         token = settings.airtable_token.get_secret_value() if settings.airtable_token else ""
         calls = AirtableCalls(
             wire=client,
             scheduler=scheduler,
             limiter=limiter,
-            credentials=Credentials(secrets_path=settings.secrets_path, token=token),
+            credentials=Credentials(secrets=secrets, token=token),
             usage=usage,
+            resolve=registry.resolve,
             clock=clock,
         )
         service = GatewayService(registry=registry, calls=calls, usage=usage)
@@ -78,7 +82,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             title="Airtable Gateway",
             servicers=[
                 Servicer(
-                    AirtableGatewayServicer(service, writes),
+                    AirtableGatewayServicer(service, writes, Verifier(calls)),
                     airtable_gateway_service_pb2_grpc.add_AirtableGatewayServiceServicer_to_server,
                     airtable_gateway_service_pb2.DESCRIPTOR.services_by_name["AirtableGatewayService"],
                 )

@@ -14,10 +14,12 @@ from pyairtable_platform.common.errors import InvalidInput
 from pyairtable_platform.common.values import dict_to_struct, struct_to_dict, to_timestamp
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
 from pyairtable_protos.airtable.v1 import record_pb2, schema_pb2
+from pyairtable_protos.common.v1 import error_reason_pb2
 
 from .plans import WriteOptions
 from .rows import Outcome, RowState, summary
 from .service import BaseView, ListQuery
+from .verify import Verified, VerifiedBase
 from .wire import Json, Listing, Shape
 
 _STATES = {
@@ -211,3 +213,25 @@ def from_time(text: str | None) -> timestamp_pb2.Timestamp | None:
 
 def _if_set(name: str, value: Any) -> Json:
     return {name: value} if value else {}
+
+
+def from_verified(verified: Verified) -> rpc.VerifyBindingsResponse:
+    """What Airtable says of a credential and bases."""
+    return rpc.VerifyBindingsResponse(
+        user_id=verified.user_id, scopes=verified.scopes, bases=map(from_verified_base, verified.bases)
+    )
+
+
+def from_verified_base(base: VerifiedBase) -> rpc.VerifiedBase:
+    reason = error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{base.reason or 'UNSPECIFIED'}")
+    return rpc.VerifiedBase(
+        base_id=base.base_id,
+        reason=reason,
+        problem=base.problem,
+        name=base.name,
+        permission_level=base.permission_level,
+        tables=[
+            rpc.VerifiedTable(id=table.id, name=table.name, fingerprint=table.fingerprint) for table in base.tables
+        ],
+        fingerprint=base.fingerprint,
+    )

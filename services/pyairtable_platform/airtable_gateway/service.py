@@ -31,6 +31,8 @@ class Registry(Protocol):
 
     def resolve(self, name: str) -> Workspace: ...
 
+    def find(self, name: str) -> Workspace: ...
+
 
 @dataclass(frozen=True, slots=True)
 class BaseView:
@@ -219,8 +221,9 @@ class GatewayService:
         return await self.ask(wire.whoami(), self._errand(self._registry.resolve(workspace_name)), Target())
 
     async def usage(self, workspace_name: str) -> tuple[Workspace, str, dict[str, int]]:
-        """The workspace, this month, and its calls by base id."""
-        workspace = self._registry.resolve(workspace_name)
+        """The workspace, this month, and its calls by base id. The platform may ask about suspended ones too."""
+        is_tenant = context.identity() is not None
+        workspace = self._registry.resolve(workspace_name) if is_tenant else self._registry.find(workspace_name)
         month, by_base = await self._usage.by_base(workspace.name)
         return workspace, month, by_base
 

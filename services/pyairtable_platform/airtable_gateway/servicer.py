@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from pyairtable_platform.common.registry import SecretRef
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
 
 from . import messages
 from .service import GatewayService
+from .verify import Verifier
 from .writes import RecordWrites
 
 
 class AirtableGatewayServicer:
     """Implements pyairtable.airtable.v1.AirtableGatewayService."""
 
-    def __init__(self, service: GatewayService, writes: RecordWrites) -> None:
+    def __init__(self, service: GatewayService, writes: RecordWrites, verifier: Verifier) -> None:
         self._service = service
         self._writes = writes
+        self._verifier = verifier
 
     async def ListBases(self, request: rpc.ListBasesRequest, call: Any) -> rpc.ListBasesResponse:
         bases = await self._service.list_bases(request.workspace)
@@ -167,3 +170,8 @@ class AirtableGatewayServicer:
             monthly_call_budget=workspace.monthly_call_budget,
             calls_by_base=by_base,
         )
+
+    async def VerifyBindings(self, request: rpc.VerifyBindingsRequest, call: Any) -> rpc.VerifyBindingsResponse:
+        reference = request.credential
+        secret = SecretRef(reference.name, reference.key, reference.version)
+        return messages.from_verified(await self._verifier.verify(request.workspace, secret, request.base_ids))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr, field_validator
 
+from pyairtable_platform.common.secret_sources import SecretSettings
 from pyairtable_platform.common.settings import (
     DatabaseSettings,
     RedisSettings,
     ServiceSettings,
     WorkspacesPeer,
-    readable_folder,
 )
 
 from .windows import Pace
 
 
-class Settings(WorkspacesPeer, DatabaseSettings, RedisSettings, ServiceSettings):
+class Settings(SecretSettings, WorkspacesPeer, DatabaseSettings, RedisSettings, ServiceSettings):
     """The environment of `airtable-gateway`."""
 
     http_port: int = Field(default=8002, ge=0, le=65535)
@@ -33,10 +31,7 @@ class Settings(WorkspacesPeer, DatabaseSettings, RedisSettings, ServiceSettings)
     """Where attachment bytes go; with an emulator the same address as AIRTABLE_API_URL."""
 
     airtable_token: SecretStr | None = None
-    """Airtable token of every workspace, when SECRETS_PATH is not set."""
-
-    secrets_path: Path | None = None
-    """Folder with a file <secret name>/<key> for each workspace's Airtable token; read again when it changes."""
+    """Airtable token of every workspace, when neither SECRETS_PATH nor SECRETS_NAMESPACE is set."""
 
     airtable_timeout_seconds: float = Field(default=30, gt=0, le=600)
     """How long Airtable may take to answer one call."""
@@ -71,11 +66,6 @@ class Settings(WorkspacesPeer, DatabaseSettings, RedisSettings, ServiceSettings)
         if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value
-
-    @field_validator("secrets_path")
-    @classmethod
-    def is_folder(cls, value: Path | None) -> Path | None:
-        return None if value is None else readable_folder(value)
 
     def pace(self) -> Pace:
         """The limiter's numbers."""

@@ -17,10 +17,12 @@ from pyairtable_platform.airtable_gateway.access import (
     may_create_bases,
     require_allowed,
 )
-from pyairtable_platform.airtable_gateway.credentials import Credentials
+from pyairtable_platform.airtable_gateway.credentials import WHAT, Credentials
 from pyairtable_platform.airtable_gateway.usage import Counted, Usage
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, NotFound, QuotaExhausted, Reason, Unavailable
 from pyairtable_platform.common.registry import BaseBinding, LlmPolicy, SecretRef, Workspace
+from pyairtable_platform.common.secret_sources import FileSecrets
+from pyairtable_platform.common.secrets import Secrets
 
 TABLES = [{"id": "tblOne", "name": "One"}, {"id": "tblTwo", "name": "Two"}]
 
@@ -63,33 +65,33 @@ def test_allowed_tables_are_known_by_id_and_name(allowed: tuple[str, ...]) -> No
         assert caught.value.reason is Reason.TABLE_NOT_FOUND
 
 
-def test_the_token_of_a_file_is_read_anew_and_shows_in_no_repr(tmp_path: Path) -> None:
-    credentials = Credentials(secrets_path=tmp_path, token="unused")
+async def test_the_token_of_a_file_is_read_anew_and_shows_in_no_repr(tmp_path: Path) -> None:
+    credentials = Credentials(secrets=Secrets(FileSecrets(tmp_path), WHAT), token="unused")
     file = tmp_path / "acme-airtable" / "token"
     file.parent.mkdir()
     for token in ("patFirst.not-real", "patSecond.not-real"):
         file.write_text(f"{token}\n")
-        found = credentials.of(workspace())
-        assert found.token == token
+        found = await credentials.of(workspace())
+        assert found.value == token
         assert token not in repr(found)
         assert token not in found.key
 
 
 @pytest.mark.parametrize("content", ["", "two\nlines", "grün"])
-def test_a_file_without_a_token_says_so(tmp_path: Path, content: str) -> None:
+async def test_a_file_without_a_token_says_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "acme-airtable").mkdir()
     (tmp_path / "acme-airtable" / "token").write_text(content)
     with pytest.raises(FailedPrecondition) as caught:
-        Credentials(secrets_path=tmp_path, token="").of(workspace())
+        await Credentials(secrets=Secrets(FileSecrets(tmp_path), WHAT), token="").of(workspace())
     assert caught.value.reason is Reason.CREDENTIAL_MISSING
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/../../b"])
-def test_a_secret_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
+async def test_a_secret_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "token").write_text("patOutside.not-real")
     stray = replace(workspace(), airtable_secret=SecretRef(name, "token"))
     with pytest.raises(FailedPrecondition):
-        Credentials(secrets_path=tmp_path / "inside", token="").of(stray)
+        await Credentials(secrets=Secrets(FileSecrets(tmp_path / "inside"), WHAT), token="").of(stray)
 
 
 @dataclass
