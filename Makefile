@@ -6,7 +6,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Make .venv from the hashed lock (skipped when nothing changed; PYTHON=... chooses the interpreter)
@@ -20,6 +20,14 @@ demo: setup ## Start everything and show the main job; stays up until Ctrl-C (AR
 up: setup ## Start everything without the show; stays up until Ctrl-C
 	@exec $(BIN)/pyairtable-devkit up $(ARGS)
 
+.PHONY: cluster
+cluster: setup ## Start a Kubernetes cluster with the chart, the platform beside it; until Ctrl-C (ARGS=--bare: empty)
+	@exec $(BIN)/pyairtable-devkit cluster up $(ARGS)
+
+.PHONY: cluster-programs
+cluster-programs: setup ## Build etcd, Kubernetes and helm for it from their Go modules (once, ten minutes)
+	@$(BIN)/pyairtable-devkit cluster programs
+
 .PHONY: test
 test: setup test-deps ## Run every check that needs no account, key or cluster (ARGS are pytest's)
 	@echo "All tests on two cores. Less: make test-fast, or make test ARGS=tests/unit/devkit"
@@ -30,8 +38,10 @@ test-fast: setup ## Run the tests that take no more than a few seconds and need 
 	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance" $(ARGS)
 
 .PHONY: test-deps
-test-deps: ## Install Chromium for the browser test, if there is none
+test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane
 	@scripts/install-chromium.sh
+	@# Without Go the tests that need a cluster are skipped, and say so; in CI that is a failure.
+	@$(BIN)/pyairtable-devkit cluster programs || [ -z "$$CI$$PYAIRTABLE_REQUIRE_CLUSTER" ]
 
 .PHONY: lint
 lint: setup ## Check style, types, layers and the contract
@@ -62,6 +72,10 @@ lock: setup ## Resolve the dependencies anew and write the hashed lock
 .PHONY: bench
 bench: setup ## Measure, print and store the figures in docs/benchmarks/
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+.PHONY: bench-operator
+bench-operator: setup ## Measure the operator with 1,000 workspaces against a bare loop (ARGS="--number 50 --no-store")
+	@$(BIN)/python tests/benchmarks/operator_run.py $(ARGS)
 
 .PHONY: health
 health: ## Ask every running service, PostgreSQL and Redis (ARGS=-v for details, -q for failures only)

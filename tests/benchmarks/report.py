@@ -54,11 +54,11 @@ def show(console: Console, section: Section) -> None:
     console.print(table)
 
 
-def page(machine: Mapping[str, Any], raw_file: str, sections: Sequence[Section]) -> str:
+def page(machine: Mapping[str, Any], raw_file: str, sections: Sequence[Section], *, head: str = HEAD) -> str:
     """The Markdown page."""
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     parts = [
-        HEAD,
+        head,
         f"{machine['when']}, commit {machine['commit']}, {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, {packages}. "
         f"Raw results: [{raw_file}]({raw_file}).\n",
