@@ -34,8 +34,8 @@ test: setup test-deps ## Run every check that needs no account, key or cluster (
 	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that take no more than a few seconds and need no browser
-	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance" $(ARGS)
+test-fast: setup ## Run the tests that take no more than a few seconds and need no browser or cluster
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance and not cluster" $(ARGS)
 
 .PHONY: test-deps
 test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane

@@ -12,11 +12,14 @@ from typing import Annotated
 
 import typer
 
+from pyairtable_devkit.cluster.cli import app as cluster
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="For development: emulators of Airtable and Gemini, embedded databases, the whole system on one machine.",
 )
+app.add_typer(cluster, name="cluster")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # --help included
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder for databases and logs.")]

@@ -28,9 +28,10 @@ class Ports:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything of one control plane lies: all of it below one folder."""
+    """Where everything of one control plane lies; the logs may be kept elsewhere."""
 
     folder: Path
+    logs: Path
 
     @property
     def keys(self) -> Path:
@@ -39,10 +40,6 @@ class Layout:
     @property
     def kubeconfigs(self) -> Path:
         return self.folder / "kubeconfigs"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
 
     @property
     def audit_log(self) -> Path:
@@ -179,19 +176,18 @@ def _options(options: Mapping[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
-def environment(inherited: Mapping[str, str], layout: Layout, search_path: str) -> dict[str, str]:
-    """Return the environment for kubectl, helm and other clients: what they keep on disk lies in our folder."""
+def client_environment(inherited: Mapping[str, str], *, config: Path, caches: Path, search_path: str) -> dict[str, str]:
+    """Return the environment for kubectl, helm and other clients: one kubeconfig, nothing kept in a home folder."""
     spared: Sequence[str] = (inherited.get("no_proxy") or inherited.get("NO_PROXY") or "", LOOPBACK, "localhost")
     no_proxy = ",".join(filter(None, spared))
-    helm = layout.folder / "helm"
     return {
         **inherited,
         "PATH": f"{search_path}:{inherited.get('PATH', '')}",
-        "KUBECONFIG": str(layout.kubeconfigs / "admin.yaml"),
-        "KUBECACHEDIR": str(layout.folder / "kubectl-cache"),
-        "HELM_CACHE_HOME": str(helm / "cache"),
-        "HELM_CONFIG_HOME": str(helm / "config"),
-        "HELM_DATA_HOME": str(helm / "data"),
+        "KUBECONFIG": str(config),
+        "KUBECACHEDIR": str(caches / "kubectl"),
+        "HELM_CACHE_HOME": str(caches / "helm" / "cache"),
+        "HELM_CONFIG_HOME": str(caches / "helm" / "config"),
+        "HELM_DATA_HOME": str(caches / "helm" / "data"),
         "no_proxy": no_proxy,
         "NO_PROXY": no_proxy,
     }

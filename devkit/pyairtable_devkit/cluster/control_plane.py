@@ -36,7 +36,7 @@ START_SECONDS = 180.0  # generous: ten seconds on an idle machine
 _ADMIN = ("kubernetes-admin", ("system:masters",))
 _TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 _PAGE = 500
-_COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 class ControlPlaneError(RuntimeError):
@@ -52,19 +52,22 @@ class ControlPlane:
         *,
         environment: Mapping[str, str],
         folder: Path | None = None,
+        logs: Path | None = None,
         port: int = 0,
         audit: bool = False,
     ) -> None:
         """Lay out the folder (a temporary one unless given; it must be empty) and make the keys; start() starts it.
 
-        Port 0 takes a free one. With audit, every request of others than the control plane's own parts is noted.
+        The logs go into a folder of their own if one is given, and stay there. Port 0 takes a free one. With audit,
+        every request of others than the control plane's own parts is noted.
         """
         if folder is not None and folder.exists() and any(folder.iterdir()):
             raise ControlPlaneError(f"{folder} is not empty: it may belong to a control plane that runs")
         self.programs = programs
         self._inherited = environment
         self._audit = audit
-        self.layout = Layout((folder or Path(tempfile.mkdtemp(prefix="pyairtable-cluster-"))).resolve())
+        folder = (folder or Path(tempfile.mkdtemp(prefix="pyairtable-cluster-"))).resolve()
+        self.layout = Layout(folder, logs or folder / "logs")
         self.ports = Ports(*_three_ports(port))
         self._children: dict[str, Child] = {}
         self._authority, self._etcd_authority = Authority("pyairtable-devkit"), Authority("pyairtable-devkit-etcd")
@@ -109,7 +112,12 @@ class ControlPlane:
     @property
     def env(self) -> dict[str, str]:
         """The environment for kubectl, helm and other programs, as the administrator."""
-        return components.environment(self._inherited, self.layout, self.programs.search_path)
+        return components.client_environment(
+            self._inherited,
+            config=self.kubeconfig,
+            caches=self.layout.folder / "caches",
+            search_path=self.programs.search_path,
+        )
 
     def client(self, config: Path) -> httpx2.Client:
         """Return an HTTP client of the API server that authenticates as a kubeconfig of ours says; close it."""
@@ -194,7 +202,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop all processes in order; the data stay for start()."""
-        for name in reversed(_COMPONENTS):
+        for name in reversed(COMPONENTS):
             if child := self._children.pop(name, None):
                 # The API server would wait a minute for its watches to end.
                 child.stop(ask=signal.SIGTERM, grace=3.0)

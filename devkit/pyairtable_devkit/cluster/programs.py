@@ -42,6 +42,10 @@ PROGRAMS = (
 )
 
 
+CLIENTS = tuple(program for program in PROGRAMS if program.name in ("kubectl", "helm"))
+"""Those that are needed although somebody else runs the control plane."""
+
+
 class ProgramsError(RuntimeError):
     """Programs of the cluster are missing or do not fit; the message says which, and what to do."""
 
@@ -73,9 +77,11 @@ class Programs:
         return os.pathsep.join(dict.fromkeys(str(path.parent) for path in self.paths.values()))
 
 
-def find_programs(environment: Mapping[str, str], tools: Path = TOOLS) -> Programs:
-    """Return all programs, or raise MissingProgramsError (ProgramsError when KUBEBUILDER_ASSETS holds a wrong one)."""
-    found = {program: find(program, environment, tools) for program in PROGRAMS}
+def find_programs(
+    environment: Mapping[str, str], programs: Sequence[Program] = PROGRAMS, tools: Path = TOOLS
+) -> Programs:
+    """Return the programs, or raise MissingProgramsError (ProgramsError when KUBEBUILDER_ASSETS holds a wrong one)."""
+    found = {program: find(program, environment, tools) for program in programs}
     if missing := [program for program, path in found.items() if path is None]:
         raise MissingProgramsError(missing)
     return Programs({program.name: path for program, path in found.items() if path is not None})

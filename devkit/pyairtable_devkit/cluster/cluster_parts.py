@@ -1,0 +1,173 @@
+"""The parts of a local cluster for stack.py: a control plane of ours or of kind, the chart in it, and identities."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from pyairtable_devkit.cluster.control_plane import COMPONENTS, ControlPlane
+from pyairtable_devkit.cluster.kubeconfig import (
+    cluster_of,
+    for_token,
+    read_kubeconfig,
+    renamed,
+    write_kubeconfig,
+)
+from pyairtable_devkit.cluster.programs import Programs
+from pyairtable_devkit.cluster.record import Place
+from pyairtable_devkit.parts import PartFailedError, ProcessPart
+
+KIND_CLUSTER = "pyairtable"
+_TOKEN_LIFETIME = "720h"  # noqa: S105 - thirty days: longer than a demo is left running
+_CLIENT_SECONDS = 120
+
+
+@dataclass
+class ControlPlanePart:
+    """Our own control plane; its kubeconfig is written as soon as it is ready."""
+
+    programs: Programs
+    place: Place
+    port: int
+    environment: Mapping[str, str] = field(repr=False)
+    name: str = "control-plane"
+    after: Sequence[str] = ()
+    plane: ControlPlane | None = field(default=None, repr=False)
+
+    @property
+    def ports(self) -> Sequence[int]:
+        return (self.port,)
+
+    @property
+    def pid(self) -> int | None:
+        return self.plane.pids.get("kube-apiserver") if self.plane else None
+
+    def start(self) -> None:
+        shutil.rmtree(self.place.plane, ignore_errors=True)  # of one that was killed: its keys are of no use any more
+        for component in COMPONENTS:
+            (self.place.logs / f"{component}.log").unlink(missing_ok=True)
+        self.plane = ControlPlane(
+            self.programs,
+            environment=self.environment,
+            folder=self.place.plane,
+            logs=self.place.logs,
+            port=self.port,
+        )
+        self.plane.begin()
+
+    def is_ready(self) -> bool:
+        if self.plane is None or not self.plane.advance():
+            return False
+        write_kubeconfig(self.place.kubeconfig, read_kubeconfig(self.plane.kubeconfig))
+        return True
+
+    def failure(self) -> str:
+        return self.plane.failure() if self.plane else ""
+
+    def stop(self) -> None:
+        if self.plane is not None:
+            self.plane.close()
+            self.plane = None
+        self.place.kubeconfig.unlink(missing_ok=True)
+
+
+@dataclass
+class KindPart(ProcessPart):
+    """A cluster of kind's in containers. One that was there before is refused, so that stop() removes only ours."""
+
+    place: Place = field(kw_only=True)
+
+    def start(self) -> None:
+        if KIND_CLUSTER in self._kind("get", "clusters").split():
+            remedy = f"`kind delete cluster --name {KIND_CLUSTER}` removes it"
+            raise PartFailedError(f"There is a kind cluster called {KIND_CLUSTER} already: {remedy}")
+        super().start()
+
+    def is_ready(self) -> bool:
+        if not super().is_ready():
+            return False
+        document = read_kubeconfig(self.place.kubeconfig)
+        write_kubeconfig(self.place.kubeconfig, renamed(document))
+        return True
+
+    def stop(self) -> None:
+        if self._child is not None:
+            super().stop()
+            self._kind("delete", "cluster", "--name", KIND_CLUSTER)
+        self.place.kubeconfig.unlink(missing_ok=True)
+
+    def _kind(self, *arguments: str) -> str:
+        argv = [self.command[0], *arguments]
+        done = subprocess.run(argv, env=dict(self.env), capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise PartFailedError(f"kind {' '.join(arguments)} failed: {done.stderr.strip()}")
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class ServiceAccount:
+    """Whom a process of the platform is towards the cluster."""
+
+    namespace: str
+    name: str
+
+
+@dataclass
+class IdentitiesPart:
+    """Kubeconfigs by which processes outside of the cluster act as the ServiceAccounts that the chart made."""
+
+    accounts: Sequence[ServiceAccount]
+    place: Place
+    kubectl: Path
+    environment: Mapping[str, str] = field(repr=False)
+    name: str = "identities"
+    after: Sequence[str] = ()
+    ports: Sequence[int] = ()
+    pid: int | None = None
+    _done: bool = False
+
+    def start(self) -> None:
+        cluster = cluster_of(read_kubeconfig(self.place.kubeconfig))
+        for account in self.accounts:
+            document = for_token(cluster, self._token(account), account.namespace)
+            write_kubeconfig(identity(self.place, account), document)
+        self._done = True
+
+    def is_ready(self) -> bool:
+        return self._done
+
+    def failure(self) -> str:
+        return ""
+
+    def stop(self) -> None:
+        shutil.rmtree(self.place.identities, ignore_errors=True)
+
+    def _token(self, account: ServiceAccount) -> str:
+        argv = ["create", "token", account.name, "-n", account.namespace, f"--duration={_TOKEN_LIFETIME}"]
+        done = subprocess.run(
+            [self.kubectl, *argv],
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CLIENT_SECONDS,
+        )
+        if done.returncode != 0:
+            raise PartFailedError(f"No token for the ServiceAccount {account.name}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+
+def identity(place: Place, account: ServiceAccount) -> Path:
+    """Return where the kubeconfig of a ServiceAccount lies."""
+    return place.identities / f"{account.name}.yaml"
+
+
+def without_port_mappings(configuration: str) -> str:
+    """Return kind's configuration without ports of the host: they belong to the processes beside the cluster."""
+    document = yaml.safe_load(configuration)
+    for node in document.get("nodes", []):
+        node.pop("extraPortMappings", None)
+    return yaml.safe_dump(document, sort_keys=False)

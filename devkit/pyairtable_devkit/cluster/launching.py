@@ -1,0 +1,244 @@
+"""What `pyairtable-devkit cluster` does: up, down, status, kubeconfig."""
+
+import dataclasses
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from pyairtable_devkit import topology
+from pyairtable_devkit.cluster import kubeconfig
+from pyairtable_devkit.cluster.build_show import BuildShow
+from pyairtable_devkit.cluster.building import build_missing
+from pyairtable_devkit.cluster.kubeconfig import CONTEXT, KubeconfigError
+from pyairtable_devkit.cluster.programs import CLIENTS, PROGRAMS, Programs, ProgramsError
+from pyairtable_devkit.cluster.record import Place, Record, of_this_process, read_record, write_record
+from pyairtable_devkit.cluster.system import ClusterPlan, cluster_parts
+from pyairtable_devkit.demo.run import run
+from pyairtable_devkit.demo.show import Show
+from pyairtable_devkit.parts import PartFailedError, program
+from pyairtable_devkit.topology import PlanError
+
+_ENGINES = ("docker", "podman")
+_DETACH_SECONDS = 900.0  # the databases, the services and the control plane on a busy machine
+_STOP_SECONDS = 120.0
+
+
+class ClusterError(RuntimeError):
+    """What was asked for cannot be done now; the message says why, and what to do."""
+
+
+def choose_kind(provider: str, environment: Mapping[str, str]) -> str:
+    """Return the kind command if it is to be used: it is there and a container engine answers; empty otherwise."""
+    if provider == "built":
+        return ""
+    path = environment.get("PATH", "")
+    kind = shutil.which("kind", path=path) or ""
+    engines = [engine for name in _ENGINES if (engine := shutil.which(name, path=path))]
+    works = bool(kind) and any(_engine_answers(engine, environment) for engine in engines)
+    if provider == "kind" and not works:
+        raise ClusterError("kind was asked for, but there is no kind command, or no docker or podman that answers")
+    return kind if works else ""
+
+
+def programs(environment: Mapping[str, str]) -> int:
+    """Build what is missing of all programs; return the exit code."""
+    console = Console()
+    try:
+        with BuildShow(console) as show:
+            found = build_missing(environment, show)
+    except ProgramsError as error:
+        Show(console).failed(str(error))
+        return 1
+    for name, path in found.paths.items():
+        Show(console).line(f"{name:<24} {path}")
+    return 0
+
+
+def up(data: Path, provider: str, port_offset: int, environment: Mapping[str, str], *, bare: bool, detach: bool) -> int:
+    """Start a cluster and stay until Ctrl-C, or leave it behind; return the exit code."""
+    show = Show(Console())
+    place = Place(data.resolve())
+    try:
+        refuse_second(place)
+        kind = choose_kind(provider, environment)
+        with BuildShow(show.console) as building:
+            found = build_missing(environment, building, CLIENTS if kind else PROGRAMS)
+        if detach:
+            return _detach(place, port_offset, show, bare=bare, provider="kind" if kind else "built")
+        return _stay(_plan(place, found, kind, port_offset, environment, bare=bare), show)
+    except (ClusterError, ProgramsError, PlanError, PartFailedError) as error:
+        show.failed(str(error))
+        return 1
+
+
+def down(data: Path) -> int:
+    """Stop the cluster of a data folder, whoever started it, and wait until nothing is left; return the exit code."""
+    show, place = Show(Console()), Place(data.resolve())
+    record = read_record(place)
+    if record is None or not record.is_running():
+        left = tidy(place, record)
+        show.line("No cluster is running." + (" What a killed one left behind is removed." if left else ""))
+        return 0
+    process = psutil.Process(record.pid)
+    process.send_signal(signal.SIGINT)
+    with show.busy("Stopping ..."):
+        gone, _ = psutil.wait_procs([process], timeout=_STOP_SECONDS)
+    if not gone:
+        show.failed(f"Process {record.pid} has not ended within {_STOP_SECONDS:.0f} s; see {place.logs}")
+        return 1
+    tidy(place, record)
+    show.line("Stopped: no process is left behind.")
+    return 0
+
+
+def status(data: Path) -> int:
+    """Print what runs; return 0 if a cluster is ready, 1 if it is starting, 3 if there is none."""
+    show, place = Show(Console()), Place(data.resolve())
+    record = read_record(place)
+    if record is None or not record.is_running():
+        show.line("No cluster is running. `make cluster` starts one.")
+        return 3
+    state = "ready" if record.ready else "starting"
+    show.line(f"{state}: {record.provider}, process {record.pid}{', control plane only' if record.bare else ''}")
+    if place.kubeconfig.exists():
+        cluster = kubeconfig.cluster_of(kubeconfig.read_kubeconfig(place.kubeconfig))
+        show.line(f"API server   {cluster.server}")
+        show.line(f"kubeconfig   {place.kubeconfig} (context {CONTEXT})")
+    show.line(f"logs         {place.logs}")
+    return 0 if record.ready else 1
+
+
+def tell_kubeconfig(data: Path, into: Path | None) -> int:
+    """Print where the kubeconfig is, or merge it into a file of the user's; return the exit code."""
+    place = Place(data.resolve())
+    show, record = Show(Console()), read_record(place)
+    if record is None or not record.is_running() or not place.kubeconfig.exists():
+        show.failed("No cluster is running, or it is not ready yet: see `pyairtable-devkit cluster status`")
+        return 3
+    if into is None:
+        print(place.kubeconfig)
+        return 0
+    try:
+        ours = kubeconfig.read_kubeconfig(place.kubeconfig)
+        kubeconfig.change(into, lambda theirs: kubeconfig.merged(theirs, ours, into))
+    except KubeconfigError as error:
+        show.failed(str(error))
+        return 1
+    write_record(place, dataclasses.replace(record, merged=sorted({*record.merged, str(into.resolve())})))
+    show.line(f"{into} has the context {CONTEXT} now, until the cluster is stopped.")
+    return 0
+
+
+def refuse_second(place: Place) -> None:
+    """Raise ClusterError if a cluster runs in the folder; remove what a killed one has left there."""
+    record = read_record(place)
+    if record is not None and record.is_running():
+        raise ClusterError(
+            f"A cluster is running already (process {record.pid}): `pyairtable-devkit cluster down` stops it"
+        )
+    tidy(place, record)
+
+
+def tidy(place: Place, record: Record | None) -> bool:
+    """Remove all but the logs, and our context from kubeconfigs; return whether there was anything."""
+    for path in map(Path, record.merged if record else []):
+        kubeconfig.change(path, partial(kubeconfig.without_ours, path=path, refuse=False))
+    there = [path for path in (place.plane, place.identities, place.caches) if path.exists()]
+    for folder in there:
+        shutil.rmtree(folder, ignore_errors=True)
+    files = [path for path in (place.record, place.kubeconfig, place.folder / "kind-config.yaml") if path.exists()]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return bool(there or files)
+
+
+def _plan(
+    place: Place, found: Programs, kind: str, port_offset: int, environment: Mapping[str, str], *, bare: bool
+) -> ClusterPlan:
+    if environment.get("ENVIRONMENT", "development") != "development":
+        raise PlanError("This is for development: it does not run with ENVIRONMENT=" + environment["ENVIRONMENT"])
+    upstreams = topology.choose_upstreams(environment, port_offset)
+    plan = topology.Plan(place.folder, place.folder, upstreams, environment, port_offset)
+    return ClusterPlan(place, found, plan, bare=bare, kind=kind, environment=environment)
+
+
+def _stay(wanted: ClusterPlan, show: Show) -> int:
+    """Run the cluster in this process until it is told to stop."""
+    place = wanted.place
+    provider = "kind" if wanted.kind else "built control plane"
+    record = of_this_process(provider, bare=wanted.bare, port_offset=wanted.plan.port_offset)
+    write_record(place, record)
+    show.line(f"Kubernetes: {provider}. It holds made-up data and ends with this command.")
+
+    def ready() -> bool:
+        # Read anew: the context may have been merged into somebody's kubeconfig meanwhile.
+        write_record(place, dataclasses.replace(read_record(place) or record, ready=True))
+        return True
+
+    try:
+        return run(cluster_parts(wanted), show, steps=ready, stay=partial(_say_how, wanted, show))
+    finally:
+        tidy(place, read_record(place))
+
+
+def _say_how(wanted: ClusterPlan, show: Show) -> None:
+    """Print what to try next."""
+    show.heading("Try it")
+    show.line(f"  export KUBECONFIG={wanted.place.kubeconfig} PATH={wanted.programs.search_path}:$PATH")
+    if wanted.bare:
+        show.line("  kubectl get namespaces")
+    else:
+        show.line("  kubectl apply -f examples/acme/")
+        show.line("  kubectl wait pws/acme --for=condition=Ready --timeout=60s")
+        show.line("  kubectl get pws")
+        show.line("  kubectl describe pws acme")
+    show.line(f"  logs: {wanted.place.logs}/*.log")
+    show.line()
+    show.line("The cluster stays up. Ctrl-C, or `pyairtable-devkit cluster down` elsewhere, stops it.")
+
+
+def _detach(place: Place, port_offset: int, show: Show, *, bare: bool, provider: str) -> int:
+    """Start the same command in a session of its own and wait until the cluster is ready."""
+    log_path = place.logs / "up.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    options = ["--data", str(place.folder), "--port-offset", str(port_offset), "--provider", provider]
+    argv = [program("pyairtable-devkit"), "cluster", "up", *options, *(["--bare"] if bare else [])]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        with show.busy(f"Starting (process {process.pid}) ..."):
+            _wait_until_ready(place, process, log_path)
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait(_STOP_SECONDS)
+        raise
+    show.line(f"Ready; process {process.pid} runs it until `pyairtable-devkit cluster down`.")
+    show.line(f"  export KUBECONFIG={place.kubeconfig}")
+    return 0
+
+
+def _wait_until_ready(place: Place, process: subprocess.Popen[bytes], log_path: Path) -> None:
+    """Wait for the word of a cluster that another process starts; raises ClusterError if it gives up."""
+    deadline = time.monotonic() + _DETACH_SECONDS
+    while (record := read_record(place)) is None or record.pid != process.pid or not record.ready:
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-20:])
+            raise ClusterError(f"The cluster did not start; {log_path} ends:\n{tail}")
+        time.sleep(0.1)
+
+
+def _engine_answers(engine: str, environment: Mapping[str, str]) -> bool:
+    try:
+        done = subprocess.run([engine, "info"], env=dict(environment), capture_output=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

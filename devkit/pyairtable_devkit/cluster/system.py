@@ -1,0 +1,156 @@
+"""Which parts `cluster up` starts: a cluster, the chart in it, the platform and operator as processes beside it.
+
+Without a node nothing runs as a pod, so the processes run here, each as the ServiceAccount that its pod would have.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyairtable_devkit import topology
+from pyairtable_devkit.cluster.cluster_parts import (
+    KIND_CLUSTER,
+    ControlPlanePart,
+    IdentitiesPart,
+    KindPart,
+    ServiceAccount,
+    identity,
+    without_port_mappings,
+)
+from pyairtable_devkit.cluster.components import client_environment
+from pyairtable_devkit.cluster.programs import TOOLS, Programs
+from pyairtable_devkit.cluster.record import Place
+from pyairtable_devkit.parts import Part, ProcessPart, program
+from pyairtable_devkit.ports import LOOPBACK
+from pyairtable_devkit.topology import SERVICES, Plan
+
+REPOSITORY = TOOLS.parent
+API_SERVER_PORT = 16443  # not 6443: a cluster that is really one may have it
+OPERATOR_PORT = 8080
+RELEASE = "pyairtable"
+SYSTEM_NAMESPACE, CREDENTIALS_NAMESPACE = "pyairtable-system", "pyairtable-credentials"
+_READERS = ("airtable-gateway", "llm-orchestrator")
+"""Services that read Secrets of tenants."""
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """What `cluster up` was asked for."""
+
+    place: Place
+    programs: Programs
+    plan: Plan
+    bare: bool = False
+    kind: str = ""
+    """Path of the kind command, to use it; empty for our own control plane."""
+    repository: Path = REPOSITORY
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """For kubectl and helm, as the administrator."""
+        return client_environment(
+            self.environment,
+            config=self.place.kubeconfig,
+            caches=self.place.caches,
+            search_path=self.programs.search_path,
+        )
+
+
+def cluster_parts(wanted: ClusterPlan) -> list[Part]:
+    """Return all parts in the order of their start."""
+    cluster = _kind(wanted) if wanted.kind else _control_plane(wanted)
+    if wanted.bare:
+        return [cluster]
+    # The cluster comes late in the list, so that it starts while the databases and emulators do.
+    beside = [part for part in topology.parts(wanted.plan) if not _is_service(part)]
+    return [*beside, cluster, _chart(wanted, cluster.name), _identities(wanted), *_services(wanted), _operator(wanted)]
+
+
+def _control_plane(wanted: ClusterPlan) -> ControlPlanePart:
+    port = wanted.plan.port(API_SERVER_PORT)
+    return ControlPlanePart(wanted.programs, wanted.place, port, wanted.environment)
+
+
+def _kind(wanted: ClusterPlan) -> KindPart:
+    configuration = wanted.repository / "kind-config.yaml"
+    if not wanted.bare:
+        derived = wanted.place.folder / "kind-config.yaml"
+        derived.parent.mkdir(parents=True, exist_ok=True)
+        derived.write_text(without_port_mappings(configuration.read_text()))
+        configuration = derived
+    create = ["create", "cluster", "--name", KIND_CLUSTER, "--config", str(configuration), "--wait", "180s"]
+    return KindPart(
+        name="kind",
+        command=[wanted.kind, *create, "--kubeconfig", str(wanted.place.kubeconfig)],
+        log_dir=wanted.place.logs,
+        env=wanted.environment,
+        place=wanted.place,
+    )
+
+
+def _chart(wanted: ClusterPlan, cluster: str) -> Part:
+    chart = wanted.repository / "charts" / "pyairtable"
+    options = ["-n", SYSTEM_NAMESPACE, "--create-namespace", "-f", str(chart / "values-demo.yaml")]
+    if not wanted.plan.upstreams.emulated:  # the demo's Secret holds the emulator's token
+        options += ["--set", "demo.tenant.enabled=false"]
+    return ProcessPart(
+        name="chart",
+        command=[str(wanted.programs["helm"]), "upgrade", "--install", RELEASE, str(chart), *options],
+        log_dir=wanted.place.logs,
+        env=wanted.client_environment,
+        after=(cluster,),
+    )
+
+
+def _identities(wanted: ClusterPlan) -> Part:
+    accounts = [_account(name) for name in (*_READERS, "operator")]
+    kubectl = wanted.programs["kubectl"]
+    return IdentitiesPart(accounts, wanted.place, kubectl, wanted.client_environment, after=("chart",))
+
+
+def _services(wanted: ClusterPlan) -> Sequence[Part]:
+    """Return the services as they run without a cluster, but for where workspaces and credentials come from."""
+    services = [part for part in topology.parts(wanted.plan) if isinstance(part, ProcessPart) and _is_service(part)]
+    return [_in_cluster(wanted, part) for part in services]
+
+
+def _in_cluster(wanted: ClusterPlan, part: ProcessPart) -> Part:
+    told = {**part.env, "WORKSPACES_PATH": "", "AIRTABLE_TOKEN": ""}
+    if part.name not in _READERS:
+        return dataclasses.replace(part, env=told)
+    told |= {"SECRETS_NAMESPACE": CREDENTIALS_NAMESPACE, "KUBECONFIG": str(identity(wanted.place, _account(part.name)))}
+    return dataclasses.replace(part, env=told, after=(*part.after, "identities"))
+
+
+def _operator(wanted: ClusterPlan) -> Part:
+    plan, port = wanted.plan, wanted.plan.port(OPERATOR_PORT)
+    told = {
+        **topology.platform_environment(plan),
+        "KUBECONFIG": str(identity(wanted.place, _account("operator"))),
+        "OPERATOR_NAMESPACE": SYSTEM_NAMESPACE,
+        "CREDENTIALS_NAMESPACE": CREDENTIALS_NAMESPACE,
+        "HTTP_PORT": str(port),
+        "PUBLIC_REST_URL": plan.http("api-gateway"),
+        "PUBLIC_GRPC_TARGET": f"{LOOPBACK}:{plan.port(9000)}",
+        "PUBLIC_MCP_URL": f"{plan.http('mcp-server')}/mcp",
+        "PUBLIC_AIRTABLE_URL": plan.http("airtable-gateway"),
+    }
+    return ProcessPart(
+        name="operator",
+        command=[program("pyairtable-operator")],
+        log_dir=wanted.place.logs,
+        env=told,
+        ready_path="/readyz",
+        ports=(port,),
+        after=("identities", *(service.name for service in SERVICES)),
+    )
+
+
+def _account(component: str) -> ServiceAccount:
+    return ServiceAccount(SYSTEM_NAMESPACE, f"{RELEASE}-{component}")
+
+
+def _is_service(part: Part) -> bool:
+    return part.name in {service.name for service in SERVICES}
