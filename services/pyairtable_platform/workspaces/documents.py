@@ -183,6 +183,11 @@ class Namespace(Part):
     network_policy: Literal["Strict", "Off"] = "Strict"
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
 
+    @field_validator("quota", "limits", mode="before")
+    @classmethod
+    def null_is_no_entry(cls, value: Any) -> Any:
+        return {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
+
     @field_validator("name")
     @classmethod
     def is_a_tenants(cls, value: str | None) -> str | None:
@@ -232,16 +237,29 @@ class Spec(Part):
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
 
 
-class Metadata(BaseModel):
+class Metadata(Part):
     """metadata: the name is ours, labels and annotations are the reader's business."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: Annotated[
         str,
         StringConstraints(min_length=1, max_length=60),
         matching(_LABEL, "must be at most 60 lower-case letters, digits and hyphens"),
     ]
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    namespace: Any = None
+    generate_name: Any = None
+    finalizers: Any = None
+    owner_references: Any = None
+    uid: Any = None
+    generation: Any = None
+    resource_version: Any = None
+    creation_timestamp: Any = None
+    deletion_timestamp: Any = None
+    deletion_grace_period_seconds: Any = None
+    managed_fields: Any = None
+    self_link: Any = None
+    """These are there in documents that come out of a cluster; nobody reads them."""
 
 
 class WorkspaceDocument(Part):
