@@ -66,7 +66,7 @@ class Change:
     def field(self) -> str:
         """The path for people: spec.hard[requests.cpu]."""
         first, *rest = self.path
-        return first + "".join(f"[{part}]" if re.search(r"[^A-Za-z0-9]", part) else f".{part}" for part in rest)
+        return first + "".join(f"[{part}]" if re.search(r"\W", part) else f".{part}" for part in rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,14 @@ def conflicts(found: list[Change], observed: Observed) -> list[Conflict]:
 
 def needs_new_object(kind: str, found: list[Change]) -> bool:
     """Whether a change cannot be applied to the object that is there."""
-    return any(change.path[: len(path)] == path for change in found for path in FIXED.get(kind, ()))
+    return any(change.path[: len(path)] == path for change in found for path in FIXED.get(kind, ())) or any(
+        (kind, change.path) in _SETS and _has_more(change) for change in found
+    )
+
+
+def _has_more(change: Change) -> bool:
+    """What somebody added to a set (list type set) is his in server-side apply: leaving it out does not remove it."""
+    return bool(set(change.observed or ()) - set(change.desired or ()))
 
 
 def _walk(kind: str, path: Path, want: Any, have: Any, *, whole: bool = False) -> Iterator[Change]:
