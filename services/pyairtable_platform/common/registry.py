@@ -41,6 +41,7 @@ class WorkspaceRegistry:
         self._registry = ""
         self._revision = 0
         self._heard_at = 0.0
+        self._heard = asyncio.Event()
 
     async def follow(self) -> None:
         """Keep the copy current, for ever."""
@@ -74,6 +75,11 @@ class WorkspaceRegistry:
             known.pop(update.removed, None)
         self._workspaces = known
         self._registry, self._revision = update.registry, update.revision
+        self._heard.set()
+
+    async def heard(self) -> None:
+        """Wait for the first snapshot."""
+        await self._heard.wait()
 
     async def check(self) -> None:
         """For readiness: raises until the first snapshot has come. Afterwards the last one serves."""

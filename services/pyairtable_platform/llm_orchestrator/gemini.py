@@ -7,37 +7,60 @@ unchanged and must not be merged with another.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import orjson
 from google import genai
 from google.genai import errors, types
+from google.genai.client import AsyncClient
 
-from pyairtable_platform.common.errors import FailedPrecondition, Reason, Unavailable
+from pyairtable_platform.common.errors import Reason, Unavailable
+from pyairtable_platform.common.secrets import Credential
 
 from .gemini_errors import UNREADABLE, from_api_error, refused
 from .ports import Chunk, Content, FunctionCall, ModelRequest, Reply, Thinking, Tool, Usage
 
 _FINISH_UNKNOWN = "FINISH_REASON_UNSPECIFIED"
 
+MOST_CLIENTS = 200
+"""Keys whose clients are kept; making one takes a moment."""
+
+
+class Keys(Protocol):
+    """Who knows the key for the call in progress."""
+
+    async def of_current(self) -> Credential: ...
+
+    def require_current(self) -> None: ...
+
 
 class Gemini:
-    """Gemini by API key. `api_url` empty is Google's; who opens it closes it."""
+    """Gemini by API key, each call with that of its workspace. `api_url` empty is Google's; who opens it closes it."""
 
-    def __init__(self, api_key: str, *, api_url: str = "", max_output_tokens: int) -> None:
+    def __init__(self, keys: Keys, *, api_url: str = "", max_output_tokens: int) -> None:
         # Ours, because the SDK takes whatever HTTP library is installed, and each has its own classes for faults.
         self._http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
-        options = types.HttpOptions(base_url=api_url or None, httpx_async_client=self._http)
-        self._client = genai.Client(vertexai=False, api_key=api_key, http_options=options).aio
+        self._options = types.HttpOptions(base_url=api_url or None, httpx_async_client=self._http)
+        self._keys = keys
+        self._clients: OrderedDict[str, AsyncClient] = OrderedDict()
         self._max_output_tokens = max_output_tokens
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
         await self._http.aclose()
+
+    def _client(self, key: Credential) -> AsyncClient:
+        """The SDK's client for a key; all share the connections."""
+        if key.key not in self._clients:
+            self._clients[key.key] = genai.Client(vertexai=False, api_key=key.value, http_options=self._options).aio
+        self._clients.move_to_end(key.key)
+        while len(self._clients) > MOST_CLIENTS:
+            self._clients.popitem(last=False)
+        return self._clients[key.key]
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk | Reply]:
         """Ask once; see ports.Model."""
@@ -45,6 +68,7 @@ class Gemini:
         async with aclosing(self._responses(request)) as responses:
             async for response in responses:
                 yield Chunk(reply.add(response), reply.usage)
+                self._keys.require_current()
                 reply.raise_if_blocked()
         if not reply.finish_reason:
             raise _broken(None)
@@ -54,34 +78,17 @@ class Gemini:
         """What the SDK reads from the stream, with its errors as ours."""
         contents: Any = [_to_sdk(content) for content in request.contents]
         config = _config(request, self._max_output_tokens)
+        key = await self._keys.of_current()
         try:
-            stream = await self._client.models.generate_content_stream(
+            stream = await self._client(key).models.generate_content_stream(
                 model=request.model, contents=contents, config=config
             )
             async for response in stream:
                 yield response
         except errors.APIError as error:
-            raise from_api_error(error, request.model) from error
+            raise from_api_error(error, request.model, key.origin) from error
         except (httpx2.TransportError, httpx2.StreamError, *UNREADABLE) as error:
             raise _broken(error) from error
-
-
-class MissingKey:
-    """Stands in for the model while there is no key."""
-
-    async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk | Reply]:
-        """Fails with CREDENTIAL_MISSING."""
-        raise missing_key()
-        yield Chunk()  # makes this an async generator
-
-
-def missing_key() -> FailedPrecondition:
-    """What callers are told while there is no key."""
-    return FailedPrecondition(
-        "chat has no key for the model: set GEMINI_API_KEY",
-        reason=Reason.CREDENTIAL_MISSING,
-        credential="GEMINI_API_KEY",
-    )
 
 
 class _Collected:

@@ -19,13 +19,13 @@ UNREADABLE = (ValueError, TypeError)
 """What the SDK raises for a chunk that is no JSON (UnknownApiResponseError) or JSON of another shape."""
 
 
-def from_api_error(error: errors.APIError, model: str) -> PyAirtableError:
-    """The error of a call that the provider answered with a status."""
+def from_api_error(error: errors.APIError, model: str, credential: str) -> PyAirtableError:
+    """The error of a call that the provider answered with a status; `credential` says in words where the key lies."""
     if error.code in (401, 403) or (error.code == 400 and _key_is_wrong(error)):
         return FailedPrecondition(
-            "the model provider refused the key: check GEMINI_API_KEY",
+            f"the model provider refused the key: check {credential}",
             reason=Reason.MODEL_KEY_REJECTED,
-            credential="GEMINI_API_KEY",
+            credential=credential,
         )
     if error.code in _RETRYABLE or error.code >= 500:
         what = "limits us" if error.code == 429 else f"answers with {error.code}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from pyairtable_platform.common.channels import open_channel
@@ -10,12 +10,14 @@ from pyairtable_platform.common.database import check_database, open_engine
 from pyairtable_platform.common.health import Check
 from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.registry import WorkspaceRegistry
+from pyairtable_platform.common.secret_sources import open_secrets
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
 
 from .catalog import load_catalog
 from .follow import LogReader
-from .gemini import Gemini, MissingKey, missing_key
+from .gemini import Gemini
+from .keys import WHAT, ModelKeys
 from .loop import Limits, ToolLoop
 from .ports import Model, ToolServer
 from .service import ChatService, Defaults
@@ -48,6 +50,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         registry = WorkspaceRegistry(
             await stack.enter_async_context(open_channel(settings.workspaces_target, settings))
         )
+        keys = await _keys(settings, registry, stack)
         tools = await _tools(settings, stack)
         wakeups = Wakeups()
         listener = Listener(engine, NOTIFY_CHANNEL, heard=wakeups.wake, missed=wakeups.wake_all)
@@ -55,7 +58,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         worker = Worker(
             leases,
             lambda lease: RunJournal(engine, lease),
-            ToolLoop(ObservedModel(_model(settings, stack)), tools, load_catalog(), _limits(settings)),
+            ToolLoop(ObservedModel(_model(settings, keys, stack)), tools, load_catalog(), _limits(settings)),
             wakeups,
             capacity=settings.max_runs,
             history_tokens=settings.history_tokens,
@@ -63,7 +66,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(worker.leave)
         chats = ChatService(
             resolve=registry.resolve,
-            check_model=_key_check(settings),
+            check_model=keys.of,
             runs=runs,
             sessions=SessionStore(engine),
             reader=LogReader(runs, wakeups),
@@ -90,14 +93,13 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         )
 
 
-def _model(settings: Settings, stack: AsyncExitStack) -> Model:
-    if settings.gemini_api_key is None:
-        return MissingKey()
-    model = Gemini(
-        settings.gemini_api_key.get_secret_value(),
-        api_url=settings.gemini_api_url,
-        max_output_tokens=settings.max_output_tokens,
-    )
+async def _keys(settings: Settings, registry: WorkspaceRegistry, stack: AsyncExitStack) -> ModelKeys:
+    secrets = await stack.enter_async_context(open_secrets(settings, WHAT))
+    return ModelKeys(registry, secrets, settings.gemini_api_key.get_secret_value() if settings.gemini_api_key else "")
+
+
+def _model(settings: Settings, keys: ModelKeys, stack: AsyncExitStack) -> Model:
+    model = Gemini(keys, api_url=settings.gemini_api_url, max_output_tokens=settings.max_output_tokens)
     stack.push_async_callback(model.close)
     return model
 
@@ -125,14 +127,6 @@ def _limits(settings: Settings) -> Limits:
     return Limits(rounds=settings.max_tool_rounds, model_attempts=settings.model_attempts, tools=tools)
 
 
-def _key_check(settings: Settings) -> Callable[[], None]:
-    def check() -> None:
-        if settings.gemini_api_key is None:
-            raise missing_key()
-
-    return check
-
-
 def _tool_check(tools: ToolServer) -> Check:
     async def check() -> None:
         await tools.list_tools()
@@ -143,7 +137,7 @@ def _tool_check(tools: ToolServer) -> Check:
 def _notes(settings: Settings) -> list[str]:
     notes = []
     if settings.gemini_api_key is None:
-        notes.append("chat does not work: GEMINI_API_KEY is not set")
+        notes.append("chat works with keys of workspaces only: GEMINI_API_KEY is not set")
     if settings.gemini_api_url:
         notes.append(f"the model is asked at {settings.gemini_api_url}, which is not Google's address")
     if load_catalog().find(settings.gemini_model) is None:

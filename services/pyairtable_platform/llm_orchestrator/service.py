@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -38,13 +38,13 @@ class Ask:
 
 
 class ChatService:
-    """Chats of all workspaces. `resolve` finds a workspace by name; `check_model` raises when there is no key."""
+    """Chats of all workspaces. `resolve` finds a workspace by name; `check_model` raises when it has no key."""
 
     def __init__(
         self,
         *,
         resolve: Callable[[str], Workspace],
-        check_model: Callable[[], None],
+        check_model: Callable[[Workspace], Awaitable[object]],
         runs: RunStore,
         sessions: SessionStore,
         reader: LogReader,
@@ -64,7 +64,7 @@ class ChatService:
     async def start(self, ask: Ask) -> tuple[str, str]:
         """Accept a message; returns workspace and id of its run, which goes on whether anybody waits or not."""
         workspace = self._resolve(ask.workspace)
-        self._check_model()
+        await self._check_model(workspace)
         new = self._new_run(ask, workspace)
         run_id, lease = await self._runs.start(new, owner=self._worker.owner(), lease_seconds=self._lease_seconds)
         if lease is not None and lease.owner:

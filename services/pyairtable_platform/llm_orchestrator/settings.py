@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
+from pyairtable_platform.common.secret_sources import SecretSettings
 from pyairtable_platform.common.settings import DatabaseSettings, McpServerPeer, ServiceSettings, WorkspacesPeer
 
 
-class Settings(ServiceSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer):
+class Settings(ServiceSettings, SecretSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer):
     """Settings of llm-orchestrator."""
 
     http_port: int = Field(default=8003, ge=0, le=65535)
@@ -20,7 +21,7 @@ class Settings(ServiceSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer)
     """Deadline of a call whose caller set none; longer than a turn may take."""
 
     gemini_api_key: SecretStr | None = None
-    """Key of the model provider. Without one everything but chat works."""
+    """Key of the model provider for workspaces that name none of their own; without it those have no chat."""
 
     gemini_api_url: str = ""
     """Address of the model API; empty is Google's."""

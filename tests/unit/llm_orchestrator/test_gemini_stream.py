@@ -7,12 +7,23 @@ import asyncio
 import pytest
 
 from pyairtable_platform.common.errors import Reason, Unavailable
+from pyairtable_platform.common.secrets import Credential
 from pyairtable_platform.llm_orchestrator.gemini import Gemini
 from pyairtable_platform.llm_orchestrator.ports import Chunk, ModelRequest, Reply, Thinking
 
 REQUEST = ModelRequest("gemini-3.8-flash", "", [{"role": "user", "parts": [{"text": "hi"}]}], (), Thinking(), 10)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 GOOD = b'data: {"candidates": [{"content": {"parts": [{"text": "Hel"}], "role": "model"}}]}\n\n'
+
+
+class OneKey:
+    """The same key for every call."""
+
+    async def of_current(self) -> Credential:
+        return Credential("not-a-real-key", "GEMINI_API_KEY")
+
+    def require_current(self) -> None:
+        return None
 
 
 async def ask(body: bytes) -> list[Chunk | Reply]:
@@ -26,7 +37,7 @@ async def ask(body: bytes) -> list[Chunk | Reply]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        gemini = Gemini("not-a-real-key", api_url=url, max_output_tokens=100)
+        gemini = Gemini(OneKey(), api_url=url, max_output_tokens=100)
         try:
             return [piece async for piece in gemini.stream(REQUEST)]
         finally:
