@@ -77,7 +77,7 @@ def test_selectors_find_the_pods_they_mean(name: str) -> None:
         selector = body["spec"]["selector"]
         selector = selector.get("matchLabels", selector)
         found = [owner for owner, labels in pods.items() if selector.items() <= labels.items()]
-        assert found == [f"Deployment {body['metadata']['name'].removesuffix('-headless')}"], identity(body)
+        assert found == [f"Deployment {NAMESPACE}/{body['metadata']['name'].removesuffix('-headless')}"], identity(body)
 
 
 @EVERY
@@ -106,14 +106,14 @@ def test_registry_tag_and_digest_make_the_reference() -> None:
     images = {
         owner: containers(template)[0]["image"] for owner, template in pod_templates(rendered("everything")).items()
     }
-    assert images["Deployment air-auth"] == "registry.example:5000/mirror/pyairtable/services:v1.2.3"
-    assert images["Deployment air-operator"] == "registry.example/pyairtable/operator@sha256:" + "0" * 64
+    assert images[f"Deployment {NAMESPACE}/air-auth"] == "registry.example:5000/mirror/pyairtable/services:v1.2.3"
+    assert images[f"Deployment {NAMESPACE}/air-operator"] == "registry.example/pyairtable/operator@sha256:" + "0" * 64
 
 
 @EVERY
 def test_only_what_asks_the_api_server_gets_a_token(name: str) -> None:
     with_token = {
-        owner.partition(" ")[2].partition("-")[2] if " " in owner else owner
+        owner.partition("/")[2].partition("-")[2]
         for owner, template in pod_templates(rendered(name)).items()
         if template["spec"].get("automountServiceAccountToken") is not False
     }
@@ -169,12 +169,16 @@ def test_no_secret_stands_in_a_pod_template_or_config_map(name: str) -> None:
 
 
 @EVERY
-def test_objects_that_belong_into_another_namespace_say_so(name: str) -> None:
+def test_objects_say_their_namespace(name: str) -> None:
     credentials = "tokens" if name == "external" else "pyairtable-credentials"
     for body in rendered(name):
         namespace = body["metadata"].get("namespace")
-        assert namespace in (None, credentials), identity(body)
-        assert body["kind"] not in CLUSTER_SCOPED or namespace is None, identity(body)
+        if body["kind"] in CLUSTER_SCOPED:
+            assert namespace is None, identity(body)
+        elif body["kind"] in {"Role", "RoleBinding"} or component(body) == "demo-tenant":
+            assert namespace in (NAMESPACE, credentials), identity(body)
+        else:
+            assert namespace == NAMESPACE, identity(body)
 
 
 @EVERY
@@ -197,10 +201,13 @@ def test_everything_uses_every_field_of_scheduling() -> None:
         assert spec["imagePullSecrets"] == [{"name": "registry"}], owner
         assert metadata["labels"]["example.com/tier"] == "platform", owner
         assert metadata["annotations"]["example.com/scrape"] == "false", owner
-        own = "system-node-critical" if owner == "Deployment air-operator" else "system-cluster-critical"
+        own = "system-node-critical" if owner == f"Deployment {NAMESPACE}/air-operator" else "system-cluster-critical"
         assert spec["priorityClassName"] == own, owner
-    assert "topologySpreadConstraints" not in pod_templates(rendered("everything"))["Deployment air-auth"]["spec"]
-    assert pod_templates(rendered("everything"))["Deployment air-auth"]["spec"]["nodeSelector"] == {
+    assert (
+        "topologySpreadConstraints"
+        not in pod_templates(rendered("everything"))[f"Deployment {NAMESPACE}/air-auth"]["spec"]
+    )
+    assert pod_templates(rendered("everything"))[f"Deployment {NAMESPACE}/air-auth"]["spec"]["nodeSelector"] == {
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
     }

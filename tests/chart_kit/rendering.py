@@ -66,7 +66,7 @@ def rendered(name: str) -> tuple[Body, ...]:
 
 def objects(text: str) -> Iterator[Body]:
     """The documents of a stream of YAML that are not empty."""
-    return (body for body in yaml.load_all(text, Loader=_Loader) if body)  # noqa: S506 - a safe loader
+    return (body for body in yaml.load_all(text, Loader=_Loader) if body)
 
 
 def refusal(values: str, base: str = "profile demo") -> str:

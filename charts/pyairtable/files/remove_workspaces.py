@@ -30,7 +30,7 @@ def main() -> int:
         print(f"still there: {describe(workspace)}")
     if left:
         print(
-            "The operator did not finish. Let it (is it running, can it reach the API server?) and uninstall again; or\n"
+            "The operator did not finish. Let it (does it run, does it reach the API server?) and uninstall again; or\n"
             "  kubectl annotate workspaces --all pyairtable.dev/force-delete=true\n"
             "so that it does not wait for the platform."
         )
