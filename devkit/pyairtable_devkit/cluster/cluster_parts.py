@@ -11,11 +11,12 @@ import yaml
 from pyairtable_devkit.cluster.control_plane import COMPONENTS, ControlPlane
 from pyairtable_devkit.cluster.kubeconfig import (
     cluster_of,
-    for_token,
+    for_token_file,
     read_kubeconfig,
     renamed,
     write_kubeconfig,
 )
+from pyairtable_devkit.cluster.pki import write_private
 from pyairtable_devkit.cluster.programs import Programs
 from pyairtable_devkit.cluster.record import Place
 from pyairtable_devkit.parts import PartFailedError, ProcessPart
@@ -132,8 +133,11 @@ class IdentitiesPart:
     def start(self) -> None:
         cluster = cluster_of(read_kubeconfig(self.place.kubeconfig))
         for account in self.accounts:
-            document = for_token(cluster, self._token(account), account.namespace)
-            write_kubeconfig(identity(self.place, account), document)
+            files = identity(self.place, account)
+            files.folder.mkdir(parents=True, exist_ok=True)
+            write_private(files.token, self._token(account).encode())
+            files.authority.write_bytes(cluster.authority)
+            write_kubeconfig(files.kubeconfig, for_token_file(cluster, files.token, account.namespace))
         self._done = True
 
     def is_ready(self) -> bool:
@@ -160,14 +164,39 @@ class IdentitiesPart:
         return done.stdout.strip()
 
 
-def identity(place: Place, account: ServiceAccount) -> Path:
-    """Return where the kubeconfig of a ServiceAccount lies."""
-    return place.identities / f"{account.name}.yaml"
+@dataclass(frozen=True)
+class IdentityFiles:
+    """What a process needs to act as a ServiceAccount: the files of a pod, and a kubeconfig that says the same."""
+
+    folder: Path
+
+    @property
+    def token(self) -> Path:
+        return self.folder / "token"
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "ca.crt"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
 
 
-def without_port_mappings(configuration: str) -> str:
-    """Return kind's configuration without ports of the host: they belong to the processes beside the cluster."""
-    document = yaml.safe_load(configuration)
-    for node in document.get("nodes", []):
-        node.pop("extraPortMappings", None)
+def identity(place: Place, account: ServiceAccount) -> IdentityFiles:
+    """Return where the files of a ServiceAccount lie."""
+    return IdentityFiles(place.identities / account.name)
+
+
+def kind_configuration(written: str, *, api_port: int, port_offset: int, mappings: bool) -> str:
+    """Return kind's configuration for one cluster: its API port, and its other ports moved.
+
+    Without mappings it opens no other port: they belong to the processes beside the cluster.
+    """
+    document = yaml.safe_load(written)
+    document["networking"]["apiServerPort"] = api_port
+    for node in document["nodes"]:
+        ports = node.pop("extraPortMappings", [])
+        if mappings:
+            node["extraPortMappings"] = [{**port, "hostPort": port["hostPort"] + port_offset} for port in ports]
     return yaml.safe_dump(document, sort_keys=False)

@@ -150,7 +150,7 @@ def tidy(place: Place, record: Record | None) -> bool:
     """Remove all but the logs, and our context from kubeconfigs; return whether there was anything."""
     for path in map(Path, record.merged if record else []):
         kubeconfig.change(path, partial(kubeconfig.without_ours, path=path, refuse=False))
-    there = [path for path in (place.plane, place.identities, place.caches) if path.exists()]
+    there = [folder for folder in place.data if folder.exists()]
     for folder in there:
         shutil.rmtree(folder, ignore_errors=True)
     files = [path for path in (place.record, place.kubeconfig, place.folder / "kind-config.yaml") if path.exists()]
@@ -175,7 +175,7 @@ def _stay(wanted: ClusterPlan, show: Show) -> int:
     provider = "kind" if wanted.kind else "built control plane"
     record = of_this_process(provider, bare=wanted.bare, port_offset=wanted.plan.port_offset)
     write_record(place, record)
-    show.line(f"Kubernetes: {provider}. It holds made-up data and ends with this command.")
+    show.line(f"Kubernetes: {provider}. It ends with this command, and its data with it.")
 
     def ready() -> bool:
         # Read anew: the context may have been merged into somebody's kubeconfig meanwhile.

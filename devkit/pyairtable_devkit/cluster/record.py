@@ -42,6 +42,11 @@ class Place:
         return self.folder / "identities"
 
     @property
+    def data(self) -> list[Path]:
+        """Folders that go when the cluster stops; the names of the last two are the stack's."""
+        return [self.plane, self.identities, self.caches, self.folder / "postgres", self.folder / "valkey"]
+
+    @property
     def caches(self) -> Path:
         return self.folder / "caches"
 

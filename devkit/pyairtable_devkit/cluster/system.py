@@ -16,7 +16,7 @@ from pyairtable_devkit.cluster.cluster_parts import (
     KindPart,
     ServiceAccount,
     identity,
-    without_port_mappings,
+    kind_configuration,
 )
 from pyairtable_devkit.cluster.components import client_environment
 from pyairtable_devkit.cluster.programs import TOOLS, Programs
@@ -74,12 +74,11 @@ def _control_plane(wanted: ClusterPlan) -> ControlPlanePart:
 
 
 def _kind(wanted: ClusterPlan) -> KindPart:
-    configuration = wanted.repository / "kind-config.yaml"
-    if not wanted.bare:
-        derived = wanted.place.folder / "kind-config.yaml"
-        derived.parent.mkdir(parents=True, exist_ok=True)
-        derived.write_text(without_port_mappings(configuration.read_text()))
-        configuration = derived
+    configuration = wanted.place.folder / "kind-config.yaml"
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    written = (wanted.repository / "kind-config.yaml").read_text()
+    port, offset = wanted.plan.port(API_SERVER_PORT), wanted.plan.port_offset
+    configuration.write_text(kind_configuration(written, api_port=port, port_offset=offset, mappings=wanted.bare))
     create = ["create", "cluster", "--name", KIND_CLUSTER, "--config", str(configuration), "--wait", "180s"]
     return KindPart(
         name="kind",
@@ -120,7 +119,13 @@ def _in_cluster(wanted: ClusterPlan, part: ProcessPart) -> Part:
     told = {**part.env, "WORKSPACES_PATH": "", "AIRTABLE_TOKEN": ""}
     if part.name not in _READERS:
         return dataclasses.replace(part, env=told)
-    told |= {"SECRETS_NAMESPACE": CREDENTIALS_NAMESPACE, "KUBECONFIG": str(identity(wanted.place, _account(part.name)))}
+    files = identity(wanted.place, _account(part.name))
+    told |= {
+        "SECRETS_NAMESPACE": CREDENTIALS_NAMESPACE,
+        "KUBERNETES_API_URL": f"https://{LOOPBACK}:{wanted.plan.port(API_SERVER_PORT)}",
+        "KUBERNETES_TOKEN_FILE": str(files.token),
+        "KUBERNETES_CA_FILE": str(files.authority),
+    }
     return dataclasses.replace(part, env=told, after=(*part.after, "identities"))
 
 
@@ -128,7 +133,7 @@ def _operator(wanted: ClusterPlan) -> Part:
     plan, port = wanted.plan, wanted.plan.port(OPERATOR_PORT)
     told = {
         **topology.platform_environment(plan),
-        "KUBECONFIG": str(identity(wanted.place, _account("operator"))),
+        "KUBECONFIG": str(identity(wanted.place, _account("operator")).kubeconfig),
         "OPERATOR_NAMESPACE": SYSTEM_NAMESPACE,
         "CREDENTIALS_NAMESPACE": CREDENTIALS_NAMESPACE,
         "HTTP_PORT": str(port),
