@@ -64,7 +64,7 @@ async def apply(api: client.ApiClient, body: Body) -> None:
     """One server-side apply."""
     metadata = body["metadata"]
     path = KINDS[body["kind"]].path(metadata.get("namespace", ""), metadata["name"])
-    request: tuple[Any, ...] = api.param_serialize(  # type: ignore[assignment, unused-ignore]
+    request = await api.param_serialize(
         method="PATCH",
         resource_path=path,
         query_params=[("fieldManager", "bare-loop"), ("force", "true")],
