@@ -50,7 +50,9 @@ class Applier:
         outcome = Outcome(left=[item for item in actions if item.kind in (ActionKind.WAIT, ActionKind.CONFLICT)])
         todo = [item for item in actions if item.kind not in (ActionKind.WAIT, ActionKind.CONFLICT)]
         for group in _groups(todo):
-            await _all(self._do(action, outcome) for action in group)
+            await all_of(self._do(action, outcome) for action in group)
+            if any(failure.key.kind == "Namespace" for failure in outcome.failures):
+                break
         return outcome
 
     async def apply(self, manifest: Manifest) -> Body:
@@ -118,7 +120,7 @@ def _groups(actions: Iterable[Action]) -> list[list[Action]]:
     return [group for group in groups if group]
 
 
-async def _all(steps: Iterable[Awaitable[None]]) -> None:
+async def all_of(steps: Iterable[Awaitable[None]]) -> None:
     """Runs them at the same time, and to their end even when one fails; then raises the first failure."""
     results = await asyncio.gather(*steps, return_exceptions=True)
     for result in results:

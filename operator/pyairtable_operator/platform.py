@@ -10,6 +10,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from pyairtable_operator.access_keys import DeclaredKey
+from pyairtable_operator.fence import Fence
 from pyairtable_operator.metrics import Metrics
 from pyairtable_operator.settings import Settings
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as airtable_pb2
@@ -43,7 +44,7 @@ class Registered:
 
 
 class Platform(Protocol):
-    """What the reconciler asks of the platform. Every method raises PlatformError."""
+    """What the reconciler asks of the platform. All raise PlatformError; those that change something NotLeaderError."""
 
     async def apply_workspace(self, workspace: workspace_pb2.Workspace, source: workspace_pb2.Source) -> None:
         """Makes the registry's entry so."""
@@ -69,9 +70,10 @@ class Platform(Protocol):
 class GrpcPlatform:
     """The platform over gRPC. Who opens it closes it."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, fence: Fence, metrics: Metrics) -> None:
         """Opens no connection yet; that happens with the first call."""
         self._settings = settings
+        self._fence = fence
         self._metrics = metrics
         self._metadata = (("x-api-key", settings.api_key.get_secret_value()),) if settings.api_key else ()
         targets = (settings.workspaces_target, settings.auth_target, settings.airtable_gateway_target)
@@ -87,11 +89,13 @@ class GrpcPlatform:
 
     async def apply_workspace(self, workspace: workspace_pb2.Workspace, source: workspace_pb2.Source) -> None:
         """See Platform."""
+        self._fence.check()
         request = workspace_service_pb2.ApplyWorkspaceRequest(workspace=workspace, source=source)
         await self._call("the registry of workspaces", self._workspaces.ApplyWorkspace, request)
 
     async def remove_workspace(self, name: str, uid: str) -> None:
         """See Platform."""
+        self._fence.check()
         request = workspace_service_pb2.RemoveWorkspaceRequest(name=name, uid=uid)
         await self._call("the registry of workspaces", self._workspaces.RemoveWorkspace, request)
 
@@ -109,6 +113,7 @@ class GrpcPlatform:
 
     async def apply_keys(self, workspace: str, keys: Sequence[DeclaredKey]) -> None:
         """See Platform."""
+        self._fence.check()
         request = auth_pb2.ApplyAccessKeysRequest(workspace=workspace)
         for key in keys:
             declared = request.keys.add(key_id=key.key_id, sha256=key.sha256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyairtable_operator.spec import Base, Binding, SecretRef, Workspace
+from pyairtable_operator.spec import Base, SecretRef, Workspace
 from pyairtable_protos.workspaces.v1 import workspace_pb2
 
 _ACCESS = {
@@ -14,10 +14,11 @@ _ACCESS = {
 }
 
 
-def entry(
-    workspace: Workspace, tenant_bindings: Iterable[Binding], token_version: str, llm_version: str
-) -> workspace_pb2.Workspace:
-    """The registry's entry. A credential without a version was not verified yet: it is left out, so nobody uses it."""
+def entry(workspace: Workspace, bases: Iterable[Base], token_version: str, llm_version: str) -> workspace_pb2.Workspace:
+    """The registry's entry, with the bases in force.
+
+    A credential without a version was not verified, or is not usable: it is left out, so that nobody uses it.
+    """
     spec = workspace.spec
     return workspace_pb2.Workspace(
         name=workspace.name,
@@ -28,7 +29,7 @@ def entry(
         ],
         airtable_token=_reference(spec.airtable.token_secret_ref, token_version),
         monthly_call_budget=spec.airtable.monthly_call_budget,
-        bases=[*(_base(base) for base in spec.airtable.bases), *(_tenant_base(item) for item in tenant_bindings)],
+        bases=[_base(base) for base in bases],
         llm=workspace_pb2.LlmPolicy(
             model=spec.llm.model,
             monthly_cost_limit=spec.llm.monthly_cost_limit,
@@ -56,14 +57,4 @@ def _base(base: Base) -> workspace_pb2.BaseBinding:
         access=_ACCESS[base.access],
         is_default=base.default,
         tables=base.tables,
-    )
-
-
-def _tenant_base(binding: Binding) -> workspace_pb2.BaseBinding:
-    """A base that the tenant bound himself; the default is the platform engineer's to say."""
-    return workspace_pb2.BaseBinding(
-        name=binding.meta.name,
-        base_id=binding.spec.base_id,
-        access=_ACCESS[binding.spec.access],
-        tables=binding.spec.tables,
     )

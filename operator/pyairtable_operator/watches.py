@@ -31,7 +31,7 @@ PAGE = 500
 SILENCE = 70.0
 """Seconds after which a silent watch is opened anew: the server sends a bookmark every minute (kube-apiserver)."""
 
-METADATA_ONLY = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1"
 """Accept header that leaves out all but the metadata (Kubernetes docs: API concepts)."""
 
 Body = dict[str, Any]
@@ -158,7 +158,8 @@ class Watch:
         self._version = metadata["resourceVersion"]
 
     def _request(self, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> Any:
-        headers = {"Accept": METADATA_ONLY} if self.metadata_only else {}
+        shape = "PartialObjectMetadata" if "watch" in query else "PartialObjectMetadataList"
+        headers = {"Accept": METADATA_ONLY.format(shape)} if self.metadata_only else {}
         url = self.connection.server + self.kind.path(self.namespace)
         return self.connection.session.get(url, params=query | self.selectors, timeout=timeout, headers=headers)
 

@@ -93,7 +93,7 @@ class PlatformDouble:
         self.state = state or State()
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: grpc.aio.Server | None = None
+        self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -132,24 +132,26 @@ class PlatformDouble:
 
     def stop(self) -> None:
         """Nobody listens any more; the state stays."""
-        loop, server, thread = self._loop, self._server, self._thread
-        if loop is None or server is None or thread is None:
+        loop, stopping, thread = self._loop, self._stopping, self._thread
+        if loop is None or stopping is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(server.stop(None), loop).result(timeout=30)
+        loop.call_soon_threadsafe(stopping.set)
         thread.join(timeout=30)
-        self._loop = self._server = self._thread = None
+        self._loop = self._stopping = self._thread = None
 
     def _run(self, ready: Future[int]) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            self._server = server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+            self._stopping = asyncio.Event()
+            server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
             workspaces_grpc.add_WorkspaceServiceServicer_to_server(_Workspaces(self.state), server)  # type: ignore[abstract]
             auth_grpc.add_AuthServiceServicer_to_server(_Auth(self.state), server)  # type: ignore[abstract]
             airtable_grpc.add_AirtableGatewayServiceServicer_to_server(_Airtable(self.state), server)  # type: ignore[abstract]
             port = server.add_insecure_port(f"127.0.0.1:{self.port}")
             await server.start()
             ready.set_result(port)
-            await server.wait_for_termination()
+            await self._stopping.wait()
+            await server.stop(None)
 
         try:
             asyncio.run(serve())
