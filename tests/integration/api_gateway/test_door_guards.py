@@ -49,7 +49,6 @@ async def test_refusals_before_any_route_have_the_headers_and_the_request_id(
         ({}, 401),
         (key | {"request-timeout": "soon"}, 400),
         (key | {"origin": "https://evil.example"}, 403),
-        (key | {"host": "evil.example"}, 403),
     ]
     async with open_door(behind, api_key="a-test-key", max_request_bytes=2048) as door:
         for headers, status in [*cases, (key, 413)]:

@@ -48,6 +48,8 @@ def valid_request(method: MethodDescriptor) -> Any:
             setattr(request, field.name, "x")
         elif field.type == field.TYPE_BYTES:
             setattr(request, field.name, b"x")
+    if "source" in method.input_type.fields_by_name:
+        request.source.kind = "Workspace"
     fill_lists(request)
     return request
 
