@@ -80,11 +80,12 @@ class Gemini:
         config = _config(request, self._max_output_tokens)
         key = await self._keys.of_current()
         try:
-            stream = await self._client(key).models.generate_content_stream(
+            stream: Any = await self._client(key).models.generate_content_stream(
                 model=request.model, contents=contents, config=config
             )
-            async for response in stream:
-                yield response
+            async with aclosing(stream):  # whoever leaves early hangs up
+                async for response in stream:
+                    yield response
         except errors.APIError as error:
             raise from_api_error(error, request.model, key.origin) from error
         except (httpx2.TransportError, httpx2.StreamError, *UNREADABLE) as error:

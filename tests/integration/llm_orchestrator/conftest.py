@@ -154,13 +154,24 @@ def gemini(gemini_server: GeminiEmulator) -> GeminiEmulator:
 
 
 class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
-    """Two workspaces that never change."""
+    """Two workspaces, and what a test makes of them."""
+
+    def __init__(self) -> None:
+        self._watchers: set[asyncio.Queue[Any]] = set()
+
+    def put(self, workspace: workspace_pb2.Workspace) -> None:
+        """Tell all who watch of a changed workspace."""
+        for watcher in self._watchers:
+            watcher.put_nowait(workspace_service_pb2.WatchWorkspacesResponse(applied=workspace))
 
     async def WatchWorkspaces(self, request: Any, call: Any) -> AsyncIterator[Any]:
-        workspaces = [_workspace("acme", "appEmulatorCrm001"), _workspace("other", "appEmulatorOth001")]
+        changes: asyncio.Queue[Any] = asyncio.Queue()
+        self._watchers.add(changes)
+        workspaces = [registered("acme", "appEmulatorCrm001"), registered("other", "appEmulatorOth001")]
         snapshot = workspace_service_pb2.WorkspaceSnapshot(workspaces=workspaces)
         yield workspace_service_pb2.WatchWorkspacesResponse(snapshot=snapshot)
-        await asyncio.Event().wait()
+        while True:
+            yield await changes.get()
 
     def ListWorkspaces(self, request: Any, call: Any) -> Any:
         raise AssertionError("chat only watches")
@@ -169,20 +180,26 @@ class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
         raise AssertionError("chat only watches")
 
 
-def _workspace(name: str, base_id: str) -> workspace_pb2.Workspace:
+def registered(name: str, base_id: str = "appEmulatorCrm001", **fields: Any) -> workspace_pb2.Workspace:
+    """A workspace as the registry tells it."""
     base = workspace_pb2.BaseBinding(
         name="crm", base_id=base_id, access=workspace_pb2.BASE_ACCESS_READ_WRITE, is_default=True
     )
-    return workspace_pb2.Workspace(name=name, bases=[base])
+    return workspace_pb2.Workspace(name=name, bases=[base], **fields)
 
 
 @pytest.fixture
-async def tools() -> AsyncIterator[FakeTools]:
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+async def tools(registry: Registry) -> AsyncIterator[FakeTools]:
     """The tool server; the registry of workspaces answers on the same port."""
     fake = FakeTools()
     server = grpc.aio.server()
     tool_service_pb2_grpc.add_ToolServiceServicer_to_server(fake, server)
-    workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server(Registry(), server)
+    workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server(registry, server)
     fake.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield fake

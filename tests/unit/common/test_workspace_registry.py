@@ -6,7 +6,7 @@ import pytest
 
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import Denied, InvalidInput, NotFound, Reason, Unavailable
-from pyairtable_platform.common.registry import WorkspaceRegistry
+from pyairtable_platform.common.registry import Owner, SecretRef, Source, WorkspaceRegistry
 from pyairtable_protos.workspaces.v1 import workspace_pb2 as messages
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
 
@@ -75,3 +75,48 @@ async def test_several_bases_without_a_default_must_be_named(registry: Workspace
     with pytest.raises(InvalidInput) as caught:
         registry.resolve("acme").base("")
     assert caught.value.reason is Reason.BASE_REQUIRED
+
+
+def at(update: rpc.WatchWorkspacesResponse, revision: int, registry: str = "one") -> rpc.WatchWorkspacesResponse:
+    """An update with the state that it belongs to."""
+    update.registry, update.revision = registry, revision
+    return update
+
+
+async def test_what_a_replica_that_lies_behind_tells_is_left_aside(registry: WorkspaceRegistry) -> None:
+    registry.apply(at(snapshot(workspace("acme", version=3), workspace("gone", version=2)), 3))
+    registry.apply(at(rpc.WatchWorkspacesResponse(applied=workspace("acme", version=4, suspended=True)), 4))
+    registry.apply(at(rpc.WatchWorkspacesResponse(removed="gone"), 5))
+    registry.apply(at(snapshot(workspace("acme", version=3), workspace("gone", version=2)), 3))
+    registry.apply(at(rpc.WatchWorkspacesResponse(applied=workspace("acme", version=4)), 4))
+    assert registry.names() == ["acme"]
+    assert registry.find("acme").suspended
+    registry.apply(at(rpc.WatchWorkspacesResponse(applied=workspace("acme", version=6)), 6))
+    assert not registry.find("acme").suspended
+
+
+async def test_a_registry_made_anew_counts_whatever_its_revision(registry: WorkspaceRegistry) -> None:
+    registry.apply(at(snapshot(workspace("old", version=9)), 9))
+    registry.apply(at(snapshot(workspace("new", version=1)), 1, "two"))
+    assert registry.names() == ["new"]
+
+
+async def test_where_credentials_lie_who_owns_it_and_what_declared_it_are_known(registry: WorkspaceRegistry) -> None:
+    token = messages.SecretRef(name="acme-airtable", key="token", version="0123456789abcdef")
+    key = messages.SecretRef(name="acme-gemini", key="key")
+    owner = messages.Owner(kind="ServiceAccount", name="app", namespace="ws-acme")
+    source = messages.Source(kind="Workspace", uid="u-1", generation=2)
+    fields = {"airtable_token": token, "llm": messages.LlmPolicy(api_key=key), "owners": [owner], "source": source}
+    registry.apply(snapshot(workspace("acme", **fields)))
+    acme = registry.resolve("acme")
+    assert acme.airtable_secret == SecretRef("acme-airtable", "token", "0123456789abcdef")
+    assert acme.llm.api_key == SecretRef("acme-gemini", "key", "")
+    assert acme.owners == (Owner("ServiceAccount", "app", "ws-acme"),)
+    assert acme.source == Source("Workspace", "u-1", 2)
+
+
+async def test_suspended_ones_are_found_where_the_platform_asks(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(workspace("acme", suspended=True)))
+    assert registry.find("acme").suspended
+    with pytest.raises(NotFound):
+        registry.find("nope")
