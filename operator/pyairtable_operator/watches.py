@@ -121,8 +121,8 @@ class Watch:
 
     async def _get(self, query: dict[str, str]) -> Body:
         async with self._request(query, aiohttp.ClientTimeout(total=60)) as response:
+            self._check("list", response, await response.read())
             answer = await response.read()
-            await self._check(response, answer)
         self.heard_at = time.monotonic()
         page: Body = orjson.loads(answer)
         return page
@@ -137,8 +137,8 @@ class Watch:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE)
         async with self._request(query, timeout) as response:
-            if response.status >= 400:
-                await self._check(response, await response.read())
+            self._check("watch", response, await response.read() if response.status >= 400 else b"")
+            self.heard_at = time.monotonic()
             async for line in _lines(response):
                 self.heard_at = time.monotonic()
                 self._failures = 0
@@ -163,13 +163,13 @@ class Watch:
         url = self.connection.server + self.kind.path(self.namespace)
         return self.connection.session.get(url, params=query | self.selectors, timeout=timeout, headers=headers)
 
-    async def _check(self, response: aiohttp.ClientResponse, answer: bytes) -> None:
-        self.metrics.api_calls.labels("watch" if self._version else "list", self.kind.name, response.status).inc()
+    def _check(self, verb: str, response: aiohttp.ClientResponse, answer: bytes) -> None:
+        self.metrics.api_calls.labels(verb, self.kind.name, response.status).inc()
         if response.status == 410:
             raise ExpiredError
         if response.status >= 400:
             retry_after = response.headers.get("Retry-After", "")
-            raise error_of(response.status, answer, retry_after, f"list {self.kind.plural}")
+            raise error_of(response.status, answer, retry_after, f"{verb} {self.kind.plural}")
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
