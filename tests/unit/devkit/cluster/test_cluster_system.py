@@ -1,0 +1,146 @@
+"""What is started beside a cluster, and whose cluster it is. The kind here is a script."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pyairtable_devkit import topology
+from pyairtable_devkit.cluster.cluster_parts import KindPart
+from pyairtable_devkit.cluster.kubeconfig import CONTEXT
+from pyairtable_devkit.cluster.launching import ClusterError, choose_kind
+from pyairtable_devkit.cluster.programs import PROGRAMS, Programs
+from pyairtable_devkit.cluster.record import Place
+from pyairtable_devkit.cluster.system import ClusterPlan, cluster_parts
+from pyairtable_devkit.parts import Part, PartFailedError, ProcessPart
+from pyairtable_devkit.stack import Stack
+
+PROGRAM_PATHS = Programs({program.name: Path("/programs") / program.name for program in PROGRAMS})
+REAL = {"AIRTABLE_TOKEN": "one", "GEMINI_API_KEY": "two", "AIRTABLE_BASE": "appOne"}
+Put = Callable[[str, str], Path]
+
+
+def _wanted(
+    tmp_path: Path, *, bare: bool = False, kind: str = "", told: Mapping[str, str] | None = None
+) -> ClusterPlan:
+    environment = {"PATH": "/bin", **(told or {})}
+    plan = topology.Plan(tmp_path, tmp_path, topology.choose_upstreams(environment, 100), environment, 100)
+    return ClusterPlan(Place(tmp_path), PROGRAM_PATHS, plan, bare=bare, kind=kind, environment=environment)
+
+
+def _named(parts: list[Part]) -> dict[str, ProcessPart]:
+    return {part.name: part for part in parts if isinstance(part, ProcessPart)}
+
+
+def test_everything_is_started_in_an_order_that_holds(tmp_path: Path) -> None:
+    parts = cluster_parts(_wanted(tmp_path))
+    Stack(parts, report=lambda _: None)  # raises when a part stands before what it needs
+    names = [part.name for part in parts]
+    assert {"postgres", "control-plane", "chart", "identities", "operator", "api-gateway", "auth"} <= set(names)
+    assert len(names) == len(set(names))
+    ports = [port for part in parts for port in part.ports]
+    assert len(ports) == len(set(ports))
+
+
+def test_bare_is_the_control_plane_alone(tmp_path: Path) -> None:
+    (part,) = cluster_parts(_wanted(tmp_path, bare=True))
+    assert (part.name, part.ports) == ("control-plane", (16543,))
+
+
+def test_only_readers_of_credentials_may_call_the_api_and_only_as_themselves(tmp_path: Path) -> None:
+    parts = _named(cluster_parts(_wanted(tmp_path)))
+    readers = {name for name, part in parts.items() if "SECRETS_NAMESPACE" in part.env}
+    assert readers == {"airtable-gateway", "llm-orchestrator"}
+    for name in readers:
+        token = parts[name].env["KUBERNETES_TOKEN_FILE"]
+        assert token == str(tmp_path / "identities" / f"pyairtable-{name}" / "token")
+        assert "identities" in parts[name].after
+        assert parts[name].env["KUBERNETES_API_URL"] == "https://127.0.0.1:16543"
+    others = set(parts) - {"operator", "chart"}
+    assert not any("KUBECONFIG" in parts[name].env for name in others)
+    assert parts["operator"].env["KUBECONFIG"] == str(tmp_path / "identities" / "pyairtable-operator" / "kubeconfig")
+
+
+def test_workspaces_and_tokens_come_from_the_cluster(tmp_path: Path) -> None:
+    parts = _named(cluster_parts(_wanted(tmp_path)))
+    services = [parts[service.name] for service in topology.SERVICES]
+    assert all(service.env["WORKSPACES_PATH"] == service.env["AIRTABLE_TOKEN"] == "" for service in services)
+    assert parts["operator"].env["PUBLIC_MCP_URL"] == "http://127.0.0.1:8101/mcp"
+    assert parts["operator"].env["WORKSPACES_TARGET"] == "127.0.0.1:9106"
+
+
+def test_the_chart_is_not_waited_for_and_never_gives_a_real_airtable_the_emulators_token(tmp_path: Path) -> None:
+    emulated = _named(cluster_parts(_wanted(tmp_path)))["chart"].command
+    assert "--wait" not in emulated
+    assert "demo.tenant.enabled=false" not in emulated
+    assert "demo.tenant.enabled=false" in _named(cluster_parts(_wanted(tmp_path, told=REAL)))["chart"].command
+
+
+def test_kind_opens_the_documented_ports_only_when_nothing_runs_beside_it(tmp_path: Path) -> None:
+    for bare in (True, False):
+        (part,) = (part for part in cluster_parts(_wanted(tmp_path, bare=bare, kind="/kind")) if part.name == "kind")
+        assert isinstance(part, KindPart)
+        configuration = yaml.safe_load(Path(part.command[part.command.index("--config") + 1]).read_text())
+        assert configuration["networking"]["apiServerPort"] == 16543
+        (node,) = configuration["nodes"]
+        opened = [mapping["hostPort"] for mapping in node.get("extraPortMappings", [])]
+        assert opened == ([8100, 8101, 8102, 9100, 9101, 9102] if bare else [])
+
+
+def _kind_part(kind: Path, tmp_path: Path) -> KindPart:
+    environment = {"PATH": "/bin:/usr/bin"}
+    command = [str(kind), "create", "cluster"]
+    return KindPart("kind", command, tmp_path / "logs", environment, place=Place(tmp_path))
+
+
+def test_a_kind_cluster_of_somebody_else_is_refused_and_not_deleted(tmp_path: Path, put_script: Put) -> None:
+    part = _kind_part(put_script("kind", f'echo "$@" >> {tmp_path}/calls; echo pyairtable'), tmp_path)
+    with pytest.raises(PartFailedError, match="already"):
+        part.start()
+    part.stop()
+    assert (tmp_path / "calls").read_text().split("\n") == ["get clusters", ""]
+
+
+def test_our_kind_cluster_is_deleted_even_if_it_was_never_ready(tmp_path: Path, put_script: Put) -> None:
+    part = _kind_part(
+        put_script("kind", f'echo "$@" >> {tmp_path}/calls; [ "$1" != create ] || exec sleep 600'), tmp_path
+    )
+    part.start()
+    assert not part.is_ready()
+    part.stop()
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == "delete cluster --name pyairtable"
+
+
+def test_the_context_of_kind_gets_our_name(tmp_path: Path, put_script: Put) -> None:
+    written = {
+        "kind": "Config",
+        "clusters": [{"name": "kind-pyairtable", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "contexts": [{"name": "kind-pyairtable", "context": {"cluster": "kind-pyairtable", "user": "kind-pyairtable"}}],
+        "users": [{"name": "kind-pyairtable", "user": {}}],
+    }
+    part = _kind_part(put_script("kind", ""), tmp_path)
+    part.start()
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(written))
+    while not part.is_ready():
+        assert not part.failure()
+    assert yaml.safe_load((tmp_path / "kubeconfig").read_text())["current-context"] == CONTEXT
+    part.stop()
+    assert not (tmp_path / "kubeconfig").exists()
+
+
+@pytest.mark.parametrize(("engine", "expected"), [("exit 0", True), ("exit 1", False)])
+def test_kind_is_used_only_where_a_container_engine_answers(
+    tmp_path: Path, put_script: Put, engine: str, expected: bool
+) -> None:
+    kind = put_script("bin/kind", "exit 0")
+    put_script("bin/docker", engine)
+    environment = {"PATH": str(tmp_path / "bin")}
+    assert choose_kind("auto", environment) == (str(kind) if expected else "")
+    assert choose_kind("built", environment) == ""
+
+
+def test_kind_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+    assert choose_kind("auto", {"PATH": str(tmp_path)}) == ""
+    with pytest.raises(ClusterError, match="kind was asked for"):
+        choose_kind("kind", {"PATH": str(tmp_path)})
