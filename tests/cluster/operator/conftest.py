@@ -1,0 +1,73 @@
+"""An operator per module, as a real process with the rights of an administrator, and a platform that tests steer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from kubernetes_kit.operator_process import CREDENTIALS_NAMESPACE, OPERATOR_NAMESPACE, OperatorProcess
+from kubernetes_kit.platform_double import PlatformDouble
+from kubernetes_kit.tenant import Tenant
+
+from pyairtable_devkit.cluster.control_plane import ControlPlane
+
+MakeTenant = Callable[..., Tenant]
+
+
+@pytest.fixture(scope="session")
+def cluster(crds: ControlPlane) -> ControlPlane:
+    """The control plane with custom resources and the platform's two namespaces."""
+    for name in (OPERATOR_NAMESPACE, CREDENTIALS_NAMESPACE):
+        crds.api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+    return crds
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[PlatformDouble]:
+    """The platform's services, in memory."""
+    with PlatformDouble() as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def operator_env() -> dict[str, str]:
+    """Settings of the module's operator; a module may have its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def operator(
+    cluster: ControlPlane, platform: PlatformDouble, operator_env: dict[str, str]
+) -> Iterator[OperatorProcess]:
+    """A running operator that leads."""
+    with OperatorProcess(cluster.kubeconfig, platform.env, env=operator_env) as process:
+        process.wait_ready()
+        process.wait_leading()
+        yield process
+
+
+@pytest.fixture
+def make_tenant(cluster: ControlPlane, operator: OperatorProcess, platform: PlatformDouble) -> Iterator[MakeTenant]:
+    """Makes tenants of the running operator, which are deleted in the end."""
+    made: list[Tenant] = []
+
+    def make(name: str = "") -> Tenant:
+        made.append(Tenant(cluster.api, name))
+        return made[-1]
+
+    yield make
+    platform.heal()
+    for tenant in made:
+        if tenant.workspace():
+            tenant.annotate(force_delete="true")
+            tenant.delete()
+    for tenant in made:
+        tenant.wait_gone()
+
+
+@pytest.fixture
+def tenant(make_tenant: MakeTenant) -> Tenant:
+    """A tenant with a good token, whose Workspace is still to be made."""
+    made = make_tenant()
+    made.put_token("patEmulator.not-a-real-token")
+    return made
