@@ -9,7 +9,6 @@ import pytest
 import yaml
 from chart_kit.rendering import (
     CHART,
-    CI,
     NAMESPACE,
     RELEASE,
     VALUES,
@@ -34,10 +33,6 @@ CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResou
 def test_helm_lint_finds_nothing(name: str) -> None:
     done = run_helm("lint", "--strict", CHART, "--values", VALUES[name], "--namespace", NAMESPACE)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_demo_profile_is_rendered_in_ci_too() -> None:
-    assert "demo" in CI
 
 
 @EVERY
@@ -215,7 +210,7 @@ def test_everything_uses_every_field_of_scheduling() -> None:
 
 def test_a_change_of_settings_rolls_the_pods_that_read_them() -> None:
     def checksums(*arguments: str) -> dict[str, str]:
-        done = run_helm("template", RELEASE, CHART, "-n", NAMESPACE, "-f", VALUES["profile demo"], *arguments)
+        done = run_helm("template", RELEASE, CHART, "-n", NAMESPACE, "-f", VALUES["demo"], *arguments)
         return {
             body["metadata"]["name"]: body["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
             for body in yaml.safe_load_all(done.stdout)

@@ -51,7 +51,7 @@ def granted(rules: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
                 yield f"{resource}{f'.{group}' if group else ''}{names}", rule["verbs"]
 
 
-@pytest.mark.parametrize("name", ["demo", "profile production"])
+@pytest.mark.parametrize("name", ["demo", "production"])
 def test_accounts_can_do_what_the_table_says(name: str) -> None:
     assert rights(rendered(name)) == TABLE
 

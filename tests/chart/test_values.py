@@ -114,7 +114,7 @@ def test_unknown_and_wrong_values_are_refused(case: str) -> None:
     assert part in said
 
 
-DEMO, PRODUCTION = "profile demo", "profile production"
+DEMO, PRODUCTION = "demo", "production"
 ROUTED = "ingress: {enabled: true}, hosts: [{host: a.example, service: api-gateway}]"
 CONTRADICTIONS = {
     "demo database and external": (

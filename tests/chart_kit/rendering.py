@@ -23,8 +23,8 @@ Body = dict[str, Any]
 
 CI = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 PROFILES = {name: CHART / f"values-{name}.yaml" for name in ("demo", "production")}
-VALUES: Mapping[str, Path] = {**{f"profile {name}": path for name, path in PROFILES.items()}, **CI}
-"""Every set of values that is rendered, by name."""
+VALUES: Mapping[str, Path] = {**PROFILES, **CI}
+"""Every set of values that is rendered, by name: the two profiles and those of ci/."""
 
 FOREIGN_GROUPS = ("monitoring.coreos.com", "gateway.networking.k8s.io")
 """Kinds of other projects, which a bare API server does not know."""
@@ -69,9 +69,9 @@ def objects(text: str) -> Iterator[Body]:
     return (body for body in yaml.load_all(text, Loader=_Loader) if body)
 
 
-def refusal(values: str, base: str = "profile demo") -> str:
+def refusal(values: str, base: str = "demo") -> str:
     """What helm says when it refuses these values (YAML) over one of VALUES; empty when it renders them."""
-    arguments = ["--namespace", NAMESPACE, "--values", VALUES[base], "--values", "-"]
+    arguments = ("--namespace", NAMESPACE, "--values", VALUES[base], "--values", "-")
     done = run_helm("template", RELEASE, CHART, *arguments, stdin=values)
     return "" if done.returncode == 0 else done.stderr
 

@@ -22,9 +22,9 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait until all are gone")
     seconds = parser.parse_args().timeout
     if "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config()
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
     else:
-        config.load_kube_config()
+        config.load_kube_config()  # type: ignore[no-untyped-call]
     left = remove_all(client.CustomObjectsApi(), seconds)
     for workspace in left:
         print(f"still there: {describe(workspace)}")
@@ -80,7 +80,7 @@ def delete(api: Any, name: str, uid: str) -> None:
 def describe(workspace: dict[str, Any]) -> str:
     """Name and what the operator says of it."""
     conditions = workspace.get("status", {}).get("conditions", [])
-    ready = next((condition for condition in conditions if condition["type"] == "Ready"), {})
+    ready: dict[str, str] = next((condition for condition in conditions if condition["type"] == "Ready"), {})
     return f"{workspace['metadata']['name']} {ready.get('reason', '')} {ready.get('message', '')}".rstrip()
 
 
