@@ -64,9 +64,7 @@ class KeyKeeper:
             return Issued(fault=key_not_issued("Conflict", str(error)))
 
     async def _change(self, workspace: Workspace, where: ObjectKey, decision: Decision, now: datetime) -> Issued:
-        live: Body | None = None
-        if decision.action is not KeyAction.CREATE:
-            live, decision = await self._look(workspace, where, now)
+        live, decision = await self._look(workspace, where, now)
         if decision.action is KeyAction.WAIT:
             return Issued(fault=key_not_issued("Conflict", decision.reason))
         if decision.action is KeyAction.KEEP:
@@ -92,13 +90,14 @@ class KeyKeeper:
     async def _write(
         self, workspace: Workspace, material: KeyMaterial, record: KeyRecord, decision: Decision, live: Body | None
     ) -> None:
-        """Creates, which fails when somebody was quicker; or applies to the very version that was read."""
+        """Applies to the very version that was read. Also creates by apply, since only that names the object, and the
+        right to create Secrets is for one name only."""
         body = dict(access_keys.secret_manifest(workspace, material.key, record, self._config).body)
         if live is not None and decision.new_object:
             await self._kube.delete("Secret", workspace.namespace, ACCESS_SECRET, live["metadata"]["uid"])
             live = None
         if live is None:
-            answer = await self._kube.create(body)
+            answer = await self._kube.apply(body)
         else:
             body["metadata"] = {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
             answer = await self._kube.apply(body, force=True)
