@@ -179,6 +179,12 @@ class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
     def GetWorkspace(self, request: Any, call: Any) -> Any:
         raise AssertionError("chat only watches")
 
+    def ApplyWorkspace(self, request: Any, call: Any) -> Any:
+        raise AssertionError("chat only watches")
+
+    def RemoveWorkspace(self, request: Any, call: Any) -> Any:
+        raise AssertionError("chat only watches")
+
 
 def registered(name: str, base_id: str = "appEmulatorCrm001", **fields: Any) -> workspace_pb2.Workspace:
     """A workspace as the registry tells it."""
