@@ -134,7 +134,8 @@ def decide(kept: bytes | None, workspace: Workspace, config: TenantConfig, now: 
         # A rotation that the status has not heard of yet: no second one before it has.
         return _kept(record, observed, workspace, config, next_at=now)
     if due := _why_due(record, observed, workspace, now):
-        expires = now + timedelta(seconds=workspace.spec.access_key.overlap_seconds)
+        # Whole seconds, as the Secret will show it: else the platform would be told the same once more.
+        expires = now.replace(microsecond=0) + timedelta(seconds=workspace.spec.access_key.overlap_seconds)
         return _rotation(due, PreviousKey(record.key_id, record.sha256, expires), observed, workspace, config)
     return _kept(record, observed, workspace, config, next_at=_next_at(record, observed, workspace, now))
 
@@ -254,7 +255,8 @@ def _still_trusted(record: KeyRecord | None, workspace: Workspace, now: datetime
     """The key that was damaged in the Secret: programs that read it before may use it for the overlap."""
     if record is None or not _status_has(workspace, record):
         return None
-    return PreviousKey(record.key_id, record.sha256, now + timedelta(seconds=workspace.spec.access_key.overlap_seconds))
+    expires = now.replace(microsecond=0) + timedelta(seconds=workspace.spec.access_key.overlap_seconds)
+    return PreviousKey(record.key_id, record.sha256, expires)
 
 
 def _remembered(workspace: Workspace, now: datetime) -> PreviousKey | None:
