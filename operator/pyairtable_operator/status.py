@@ -21,6 +21,7 @@ VERIFIED_EVERY = timedelta(hours=1)
 """How often a time of verification is written again while it confirms what is known."""
 
 _INVENTORY_SIZE = 300
+_DERIVED = {"observedGeneration", "phase", "plan", "conditions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def workspace_status(workspace: Workspace, facts: Facts, now: datetime) -> dict[
 def invalid_status(body: Mapping[str, Any], error: str, now: datetime) -> dict[str, Any]:
     """The status of a Workspace whose spec raised InvalidSpec: all that was stays, Ready says what is wrong."""
     previous = body.get("status") or {}
-    kept = {name: value for name, value in previous.items() if name not in ("plan", "conditions", "phase")}
+    kept = {name: value for name, value in previous.items() if name not in _DERIVED}
     return _status(parse_meta(body), previous, (invalid_spec(error),), kept, now, {})
 
 

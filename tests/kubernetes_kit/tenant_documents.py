@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from pyairtable_operator.manifests import Manifest
 from pyairtable_operator.spec import Workspace, parse_workspace
 
 UID = "11111111-2222-3333-4444-555555555555"
@@ -59,3 +60,13 @@ def workspace_of(document: dict[str, Any], **changes: Any) -> Workspace:
             target = target.setdefault(parent, {})
         target[last] = value
     return parse_workspace(document)
+
+
+def as_stored(
+    manifest: Manifest, *, uid: str = "object-uid", written_at: str = "2026-11-22T12:00:00Z"
+) -> dict[str, Any]:
+    """The manifest as the API server would give it back, with what it adds."""
+    body: dict[str, Any] = copy.deepcopy(dict(manifest.body))
+    entry = {"manager": "pyairtable-operator", "operation": "Apply", "time": written_at, "fieldsV1": {}}
+    body["metadata"] |= {"uid": uid, "resourceVersion": "7", "creationTimestamp": written_at, "managedFields": [entry]}
+    return body
