@@ -24,6 +24,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # --help 
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder for databases and logs.")]
 WorkspacesOption = Annotated[Path, typer.Option("--workspaces", help="Folder of Workspace documents.")]
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 OffsetOption = Annotated[int, typer.Option("--port-offset", help="Added to every port, if the usual are taken.")]
 
 
@@ -71,22 +72,24 @@ def up(
 def postgres(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 15432,
     data: DataOption = Path(".devkit/postgres"),
+    host: HostOption = "127.0.0.1",
 ) -> None:
     """Run the embedded PostgreSQL until Ctrl-C."""
     from pyairtable_devkit import databases, launch
 
-    raise typer.Exit(launch.database(databases.Postgres, data, port))
+    raise typer.Exit(launch.database(databases.Postgres, data, port, host))
 
 
 @app.command()
 def valkey(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 16379,
     data: DataOption = Path(".devkit/valkey"),
+    host: HostOption = "127.0.0.1",
 ) -> None:
     """Run the embedded Valkey until Ctrl-C; it keeps nothing on disk."""
     from pyairtable_devkit import databases, launch
 
-    raise typer.Exit(launch.database(databases.Valkey, data, port))
+    raise typer.Exit(launch.database(databases.Valkey, data, port, host))
 
 
 def _run_emulator(module: str, context: typer.Context) -> None:

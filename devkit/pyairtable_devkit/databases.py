@@ -56,22 +56,24 @@ class Database(ABC):
     name: str
     _ask_to_stop: signal.Signals = signal.SIGTERM
 
-    def __init__(self, data_dir: Path | None, port: int) -> None:
+    def __init__(self, data_dir: Path | None, port: int, host: str = LOOPBACK) -> None:
         self._owns_folder = data_dir is None
         self.data_dir = (data_dir or Path(tempfile.mkdtemp(prefix=f"pyairtable-{self.name}-"))).resolve()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._fixed_port = port != 0
         self.port = port or free_port()
+        self.host = host
         self._child: Child | None = None
 
     @classmethod
-    def start(cls, data_dir: Path | None = None, port: int = 0) -> Self:
+    def start(cls, data_dir: Path | None = None, port: int = 0, host: str = LOOPBACK) -> Self:
         """Start a server and return it once it answers.
 
         data_dir is created, or used again with what it holds; without one a temporary folder is used. Port 0
-        takes a free port. Raises PortTakenError or DatabaseError.
+        takes a free port. Another host than loopback lets other machines in, who know the password that everybody
+        knows: for a pod of the demo, behind a network policy. Raises PortTakenError or DatabaseError.
         """
-        database = cls(data_dir, port)
+        database = cls(data_dir, port, host)
         try:
             database.restart()
         except BaseException:
@@ -240,6 +242,7 @@ class Postgres(Database):
         if not self._pgdata.exists():
             self._initialise()
         self._clear_stale_pid_file()
+        self._admit_callers()
 
     def _initialise(self) -> None:
         """Run initdb beside the final folder and rename it, so that a kill midway leaves no half database."""
@@ -266,6 +269,14 @@ class Postgres(Database):
         if child.exit_code() != 0:
             raise DatabaseError(f"initdb failed in {self.data_dir}:\n{child.log_tail()}")
         draft.rename(self._pgdata)
+
+    def _admit_callers(self) -> None:
+        """Let callers of other machines in as well, if it listens for them; initdb admits loopback only."""
+        rules = self._pgdata / "pg_hba.conf"
+        line = "host all all all scram-sha-256\n"
+        if self.host != LOOPBACK and line not in rules.read_text():
+            with rules.open("a") as file:
+                file.write(line)
 
     def _clear_stale_pid_file(self) -> None:
         """Remove what a killed server left; refuse if the data are really in use.
@@ -295,7 +306,7 @@ class Postgres(Database):
     def _spawn(self) -> Child:
         return Child.start(
             self.name,
-            [_program("postgres"), "-D", self._pgdata, *_settings(self.port)],
+            [_program("postgres"), "-D", self._pgdata, *_settings(self.host, self.port)],
             log_path=self.log_path,
             user=self._account(),
             death_signal=signal.SIGINT,  # so that it takes its backends along and leaves clean data
@@ -321,7 +332,9 @@ class Valkey(Database):
         """Nothing is kept on disk."""
 
     def _spawn(self) -> Child:
-        options = {"bind": LOOPBACK, "port": str(self.port), "dir": str(self.data_dir), "save": ""}
+        options = {"bind": self.host, "port": str(self.port), "dir": str(self.data_dir), "save": ""}
+        if self.host != LOOPBACK:
+            options["protected-mode"] = "no"  # else it refuses others, for it has no password
         arguments = [part for option, value in options.items() for part in (f"--{option}", value)]
         return Child.start(self.name, [_valkey_server(), *arguments], log_path=self.log_path)
 
@@ -354,10 +367,10 @@ def _wheel(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _settings(port: int) -> Sequence[str]:
+def _settings(host: str, port: int) -> Sequence[str]:
     """Return options: what is committed survives a kill of the server, not a crash of the machine."""
     settings = {
-        "listen_addresses": LOOPBACK,
+        "listen_addresses": host,
         "port": str(port),
         "unix_socket_directories": "",  # nothing to clean up after a kill
         "dynamic_shared_memory_type": "mmap",  # likewise: files in the data folder, none in /dev/shm

@@ -45,11 +45,11 @@ def everything(
     )
 
 
-def database(kind: type[Database], data: Path, port: int) -> int:
+def database(kind: type[Database], data: Path, port: int, host: str) -> int:
     """Run one database until a stop signal, or until it ends; return the exit code."""
     show = Show(Console())
     try:
-        with stop_signals(), kind.start(data, port) as server:
+        with stop_signals(), kind.start(data, port, host) as server:
             show.line(server.url)
             while server.is_running():
                 time.sleep(0.5)
