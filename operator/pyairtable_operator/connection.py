@@ -34,7 +34,8 @@ async def connect(kubeconfig: Path | None) -> Connection:
             config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
         )
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=0),
+        # No limit: watches hold theirs for ever. Kept open for longer than a burst pauses: handshakes are dear.
+        connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=0, keepalive_timeout=75),
         proxy=configuration.proxy,
         middlewares=(_bearer(configuration),),
         json_serialize=lambda value: orjson.dumps(value).decode(),

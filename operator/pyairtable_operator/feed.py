@@ -35,15 +35,33 @@ def settings() -> kopf.OperatorSettings:
     """kopf's own settings: silent, bounded, and with short waits at the end."""
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
+    chosen.persistence.diffbase_storage = _NoDiffs()
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 10
     chosen.watching.inactivity_timeout = 70
     chosen.watching.client_timeout = 600
     chosen.watching.chunk_size = 500
-    chosen.queueing.worker_limit = 50
+    # A worker of kopf keeps its place while it idles; ours have nothing to wait for.
+    chosen.queueing.worker_limit = 200
+    chosen.queueing.idle_timeout = 0.05
     chosen.queueing.exit_timeout = 0.5
     chosen.process.ultimate_exiting_timeout = 20
     return chosen
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """kopf compares every object with an earlier one for handlers that we do not have; spare it the copies."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing to compare."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing was kept."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
 
 
 def _handler(kind: str, store: Store) -> Any:

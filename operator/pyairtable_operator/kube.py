@@ -24,6 +24,9 @@ Body = dict[str, Any]
 ATTEMPTS = 4
 """Sends of one request that the server did not answer or asked to repeat; then the queue's back-off takes over."""
 
+AT_ONCE = 32
+"""Requests at the same time: more only wait in the server instead of here."""
+
 _CONTENT_TYPES = {
     "apply": "application/apply-patch+yaml",
     "merge": "application/merge-patch+json",
@@ -40,6 +43,7 @@ class Kube:
         self._fence = fence
         self._metrics = metrics
         self._timeout = timeout
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def get(self, kind: str, namespace: str, name: str) -> Body:
         """Reads an object. NotFoundError when it is not there."""
@@ -112,10 +116,11 @@ class Kube:
         """Sends until it is answered. Safe for all that comes here: reads, apply, patches that only set values,
         deletes of one uid, and creates, whose second answer AlreadyExists the caller has to expect anyway."""
         for attempt in range(1, ATTEMPTS + 1):
-            if fenced:
-                self._fence.check()
             try:
-                return await self._send(verb, kind, method, path, body, content, query)
+                async with self._slots:
+                    if fenced:
+                        self._fence.check()
+                    return await self._send(verb, kind, method, path, body, content, query)
             except TemporaryKubeError as error:
                 pause = max(error.retry_after, 0.1 * 2.0**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 if attempt == ATTEMPTS or pause > self._timeout:

@@ -101,9 +101,9 @@ async def _assemble(settings: Settings) -> _Parts:
     identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
     events = Events(kube, identity)
     registrar = Registrar(platform)
-    verifier = Verifier(platform, settings.verify_interval_seconds, queue.add)
+    verifier = Verifier(platform, settings.verify_interval_seconds)
     reporter = Reporter(events, metrics)
-    reconciler = Reconciler(settings, kube, store, credentials, registrar, verifier, reporter)
+    reconciler = Reconciler(settings, kube, store, credentials, registrar, verifier, reporter, queue.add)
     return _Parts(
         settings=settings,
         metrics=metrics,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -62,8 +62,10 @@ class Reconciler:
         registrar: Registrar,
         verifier: Verifier,
         reporter: Reporter,
+        again: Callable[[str], None],
     ) -> None:
-        """Wires the parts of a pass."""
+        """Wires the parts of a pass; `again` asks for another one."""
+        self._again = again
         self._settings = settings
         self._store = store
         self._secrets = credential_secrets
@@ -116,10 +118,15 @@ class Reconciler:
         actions = self._actions(workspace, desired)
         outcome, issued = await self._apply(workspace, actions, now)
         if asked is not None:
-            await asyncio.wait([asked], timeout=PATIENCE)
+            await self._await(asked, workspace.name)
         facts = await self._facts(workspace, claim, desired, outcome, issued, now)
         self._reporter.did(workspace, actions, outcome, issued)
         return await self._tell(workspace, facts, now, actions, issued)
+
+    async def _await(self, asked: asyncio.Task[None], name: str) -> None:
+        _, late = await asyncio.wait([asked], timeout=PATIENCE)
+        if late:
+            asked.add_done_callback(lambda _: self._again(name))
 
     # -- observe and decide
 

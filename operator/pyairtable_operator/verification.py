@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -43,11 +43,10 @@ class _State:
 class Verifier:
     """Verifications of all workspaces, in memory: after a restart the status tells what was verified."""
 
-    def __init__(self, platform: Platform, interval: float, done: Callable[[str], None]) -> None:
-        """`interval`: seconds between verifications when nothing changes; `done`: told when an answer came."""
+    def __init__(self, platform: Platform, interval: float) -> None:
+        """`interval`: seconds between verifications when nothing changes."""
         self._platform = platform
         self._interval = interval
-        self._done = done
         self._states: dict[str, _State] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -108,7 +107,6 @@ class Verifier:
         state.answer, state.usage = answer, usage or state.usage
         pause = _RETRY_SECONDS if _temporary(answer) else self._interval * random.uniform(0.9, 1.1)  # noqa: S311
         state.due = time.monotonic() + pause
-        self._done(workspace.name)
 
     async def _call(self, name: str, question: Question) -> Verification:
         secret, key, version, base_ids = question
