@@ -61,8 +61,9 @@ protos: setup ## Generate the Python of the contract anew
 	scripts/protos.sh generate
 
 .PHONY: docs
-docs: setup ## Write the pages that are made from code: settings and errors
+docs: setup ## Write the pages that are made from code: settings, errors, the chart's values
 	@$(BIN)/python scripts/docs.py write
+	@$(BIN)/python scripts/chart_readme.py write
 
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write the hashed lock
