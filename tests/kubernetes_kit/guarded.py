@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import yaml
-from kubernetes_kit.callers import Body, Caller, Requests, collection, service_account
+from kubernetes_kit.callers import Body, Caller, Requests, service_account
 from kubernetes_kit.plane import REPOSITORY
 from kubernetes_kit.wait import eventually
 from kubernetes_kit.workspace_cases import base, base_id, workspace
@@ -103,7 +104,7 @@ def make_tenant(requests: Requests, document: Body) -> list[Body]:
     manifests = [*tenant_objects(parsed, config), *binding_objects(parsed), secret]
     bodies = [dict(manifest.body) for manifest in manifests]
     for body in bodies:
-        eventually(lambda body=body: applied(requests, body), seconds=20, what=f"{body['kind']} by the operator")
+        eventually(partial(applied, requests, body), seconds=20, what=f"{body['kind']} by the operator")
     return bodies
 
 

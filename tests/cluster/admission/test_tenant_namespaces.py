@@ -69,7 +69,8 @@ def attempt(requests: Requests, name: str, metadata: Body, way: str, caller: Cal
         return requests.merge(whole, {"metadata": metadata}, caller, subresource="status")
     if way == "steps":
         steps = [
-            {"op": "add", "path": f"/metadata/{part}", "value": merged["metadata"].get(part) or []} for part in metadata
+            {"op": "add", "path": f"/metadata/{part}", "value": merged["metadata"].get(part) or empty(metadata[part])}
+            for part in metadata
         ]
         return requests.json_patch(whole, steps, caller)
     if way == "apply":
@@ -79,6 +80,11 @@ def attempt(requests: Requests, name: str, metadata: Body, way: str, caller: Cal
         return requests.apply({**namespace(name), "metadata": {"name": name, **given}}, caller)
     subresource = "" if way == "replace" else way
     return requests.replace(merged, caller, subresource=subresource)
+
+
+def empty(value: Any) -> Any:
+    """A map or list with nothing in it, of the type of the given one."""
+    return type(value)()
 
 
 def with_metadata(before: Body, patch: Body) -> Body:
