@@ -29,8 +29,9 @@ Every process reads its settings once, at start, from the environment. A wrong v
 that names the variable. Secrets never show in logs or errors. This page is made from the settings classes by
 `make docs`, and a test compares the two.
 
-`ENVIRONMENT=production` refuses to start in this version: there is no identity service yet that could tell callers
-apart. In `development` whoever reaches a process over loopback may use every workspace of it; others are refused.
+In `development` without `API_KEY`, whoever reaches a process over loopback may use every workspace of it; others show a
+credential. `ENVIRONMENT=production` is never open: it needs `API_KEY` and `AUTH_TARGET`, and `auth` a `JWT_SECRET`.
+[access.md](access.md) says who may call what.
 """
 
 ERRORS_HEAD = """# Errors

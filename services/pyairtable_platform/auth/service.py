@@ -72,7 +72,7 @@ class AuthService:
         uid = self._registry.resolve(workspace).source.uid
         text, key = made(workspace, name, role or DEFAULT_ROLE, expires_at, uid, now)
         async with self._store.workspace(workspace) as known:
-            await known.insert(key)
+            await insert(known, key)
         log.info("access key created", extra={"key": key.key_id, "workspace": workspace, "role": key.role})
         return text, key
 
@@ -92,7 +92,7 @@ class AuthService:
             text, key = made(workspace, old.name, old.role, expires_at, old.workspace_uid, now)
             ends = min(now + overlap, old.expires_at) if old.expires_at else now + overlap
             replaced = replace(old, expires_at=ends, replaced_by=key.key_id)
-            await known.insert(key)
+            await insert(known, key)
             await known.update(replaced)
         log.info("access key rotated", extra={"key": key_id, "new_key": key.key_id, "workspace": workspace})
         return text, key, replaced
@@ -187,6 +187,16 @@ async def find(known: KeysOfWorkspace, workspace: str, key_id: str) -> AccessKey
     raise NotFound(text, reason=Reason.ACCESS_KEY_NOT_FOUND, workspace=workspace, key=key_id)
 
 
+async def insert(known: KeysOfWorkspace, key: AccessKey) -> None:
+    """Keep a new key; raises FailedPrecondition when its id is another's."""
+    if not await known.insert(key):
+        raise id_taken(key.key_id)
+
+
+def id_taken(key_id: str) -> FailedPrecondition:
+    return FailedPrecondition(f"the key_id {key_id} is taken: make a new key", key=key_id)
+
+
 def check_rotatable(key: AccessKey, now: datetime) -> None:
     """Raise FailedPrecondition for a key that cannot be replaced."""
     if key.is_declared:
@@ -203,7 +213,7 @@ def check_declarable(workspace: str, taken: Mapping[str, AccessKey]) -> None:
     """Raise FailedPrecondition when a declared id is somebody else's, or was revoked by hand."""
     for key in taken.values():
         if key.workspace != workspace or not key.is_declared:
-            raise FailedPrecondition(f"the key_id {key.key_id} is taken: make a new key", key=key.key_id)
+            raise id_taken(key.key_id)
         if key.is_revoked_for_good:
             raise FailedPrecondition(f"the access key {key.key_id} was revoked: make a new key", key=key.key_id)
 
@@ -213,9 +223,8 @@ async def _declare(
 ) -> bool:
     """Write one declared key as it is wanted; False when it was so."""
     if taken is None:
-        await known.insert(
-            AccessKey(want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, expires_at=want.expires_at)
-        )
+        key = AccessKey(want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, expires_at=want.expires_at)
+        await insert(known, key)
         return True
     wanted = replace(taken, sha256=want.sha256, expires_at=want.expires_at, revoked_at=None)
     if wanted == taken:

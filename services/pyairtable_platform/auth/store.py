@@ -18,7 +18,11 @@ from .signing import StoredSigningKey
 
 _COLUMNS = [column.name for column in fields(AccessKey)]
 _LISTED = ", ".join(_COLUMNS)
-_INSERT = text(f"INSERT INTO access_keys ({_LISTED}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})")  # noqa: S608
+# An id is one workspace's; two that want the same one at once meet here, for each holds the lock of its own.
+_INSERT = text(
+    f"INSERT INTO access_keys ({_LISTED}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
+    "ON CONFLICT (key_id) DO NOTHING RETURNING 1"
+)
 _CHANGED = ("sha256", "expires_at", "revoked_at", "is_revoked_for_good", "replaced_by")
 _UPDATE = text(
     f"UPDATE access_keys SET {', '.join(f'{name} = :{name}' for name in _CHANGED)} WHERE key_id = :key_id"  # noqa: S608
@@ -64,8 +68,8 @@ class KeysInTransaction:
         rows = await self._connection.execute(_FIND_ALL, {"key_ids": list(key_ids)})
         return [to_key(row) for row in rows]
 
-    async def insert(self, key: AccessKey) -> None:
-        await self._connection.execute(_INSERT, asdict(key))
+    async def insert(self, key: AccessKey) -> bool:
+        return (await self._connection.execute(_INSERT, asdict(key))).first() is not None
 
     async def update(self, key: AccessKey) -> None:
         values = asdict(key)

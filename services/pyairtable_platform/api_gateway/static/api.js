@@ -1,4 +1,5 @@
 // The door's REST API. Every failure is a Problem, made from application/problem+json.
+import { accessKey, askForKey, keyHeaders } from "./key.js";
 import { serverSentEvents } from "./sse.js";
 
 /** An answer of the door that is an error. */
@@ -21,16 +22,23 @@ export class Problem extends Error {
 async function send(method, path, { body, signal, headers = {}, query = {} } = {}) {
   const address = new URL(`/api${path}`, location.origin);
   for (const [name, value] of Object.entries(query)) if (value) address.searchParams.set(name, String(value));
-  const response = await fetch(address, {
-    method,
-    signal,
-    credentials: "same-origin",
-    cache: "no-store",
-    headers: body === undefined ? headers : { ...headers, "Content-Type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  if (!response.ok) throw await problemOf(response);
-  return response;
+  const kind = body === undefined ? {} : { "Content-Type": "application/json" };
+  for (;;) {
+    const shown = accessKey();
+    const response = await fetch(address, {
+      method,
+      signal,
+      credentials: "same-origin",
+      cache: "no-store",
+      headers: { ...headers, ...kind, ...keyHeaders() },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    if (response.status !== 401) throw problem;
+    // Another call may have asked for the key while this one was on its way.
+    if (accessKey() === shown && !(await askForKey(problem.message, method !== "GET"))) throw problem;
+  }
 }
 
 async function problemOf(response) {
@@ -50,7 +58,12 @@ const json = async (...call) => (await send(...call)).json();
 const part = encodeURIComponent;
 
 export const api = {
-  health: async () => (await fetch("/api/health", { cache: "no-store" })).json(),
+  /** How the services are; this asks for no key, because it is not the reader who wants to know. */
+  async health() {
+    const response = await fetch("/api/health", { cache: "no-store", headers: keyHeaders() });
+    if (response.status === 401) throw await problemOf(response);
+    return response.json();
+  },
   workspaces: async () => (await json("GET", "/workspaces")).workspaces ?? [],
   sessions: (workspace, pageToken) =>
     json("GET", "/sessions", { query: { workspace, page_size: 30, page_token: pageToken } }),

@@ -320,9 +320,9 @@ async function showHealth() {
     describe(light, away.length ? `Not healthy: ${away.join(", ")}` : "All services are healthy");
     byId("mode").hidden = health.environment !== "development";
     byId("mode").title = (health.notes ?? []).join("\n");
-  } catch {
-    light.className = "health bad";
-    describe(light, "The server does not answer");
+  } catch (error) {
+    light.className = error.status === 401 ? "health" : "health bad";
+    describe(light, error.status === 401 ? "How the services are is told with an access key" : "The server does not answer");
   }
 }
 
@@ -347,7 +347,7 @@ message.addEventListener("input", () => {
   updateSend();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || byId("confirm-delete").open) return;
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (document.body.classList.contains("menu-open")) closeMenu();
   else stop();
 });
@@ -358,6 +358,7 @@ for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => send(example.textContent));
 }
 byId("stop").addEventListener("click", stop);
+byId("key-later").addEventListener("click", () => byId("ask-key").close());
 byId("new-chat").addEventListener("click", newChat);
 byId("menu").addEventListener("click", toggleMenu);
 byId("backdrop").addEventListener("click", closeMenu);
