@@ -82,7 +82,7 @@ class Tenant:
         if answer.status_code == 404:
             answer = self.api.post(path.rpartition("/")[0], json=body)
         _sent(answer)
-        return hashlib.sha256(value.encode()).hexdigest()[:16]
+        return version_of(value)
 
     # -- what there is
 
@@ -160,6 +160,15 @@ class Tenant:
     def until(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         """Waits for anything."""
         return eventually(true, what=f"{what} ({_brief(self.workspace())})", seconds=seconds)
+
+
+MakeTenant = Callable[..., Tenant]
+"""Fixture `make_tenant`: makes a tenant, of a name when one is given, that is deleted when the test is over."""
+
+
+def version_of(token: str) -> str:
+    """Of a credential, as the operator names it."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def _sent(answer: httpx2.Response) -> Body:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from kubernetes_kit.operator_process import CREDENTIALS_NAMESPACE, OPERATOR_NAMESPACE, OperatorProcess
 from kubernetes_kit.platform_double import PlatformDouble
-from kubernetes_kit.tenant import Tenant
+from kubernetes_kit.tenant import MakeTenant, Tenant
 
 from pyairtable_devkit.cluster.control_plane import ControlPlane
-
-MakeTenant = Callable[..., Tenant]
 
 
 @pytest.fixture(scope="session")
