@@ -191,7 +191,9 @@ def _stay(wanted: ClusterPlan, show: Show) -> int:
 def _say_how(wanted: ClusterPlan, show: Show) -> None:
     """Print what to try next."""
     show.heading("Try it")
-    show.line(f"  export KUBECONFIG={wanted.place.kubeconfig} PATH={wanted.programs.search_path}:$PATH")
+    show.line(f"  export KUBECONFIG={wanted.place.kubeconfig}")
+    if shutil.which("kubectl", path=wanted.environment.get("PATH", "")) is None:
+        show.line(f"  export PATH={wanted.programs['kubectl'].parent}:$PATH")
     if wanted.bare:
         show.line("  kubectl get namespaces")
     else:
