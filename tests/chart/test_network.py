@@ -78,6 +78,14 @@ def test_components_reach_what_they_call_and_nothing_else() -> None:
     assert {caller: reaches("demo", caller) for caller in pods("demo")} == CALLS
 
 
+def test_components_let_their_callers_in_and_nobody_else() -> None:
+    """Ingress by itself: an egress rule too many elsewhere must not be enough."""
+    labels = pods("demo")
+    for target in set(labels) - {f"demo-{part}" for part in ("postgres", "valkey", "airtable", "gemini")}:
+        callers = {caller for caller, called in CALLS.items() if target in called}
+        assert {caller for caller in labels if admits("demo", target, labels[caller])} == callers, target
+
+
 def test_every_pod_is_behind_the_default() -> None:
     default = next(
         policy

@@ -92,6 +92,7 @@ def test_ports_are_those_that_probes_and_services_use(name: str) -> None:
             assert main["livenessProbe"]["grpc"]["port"] == ports["grpc"], service
         its_service = next(body for its_name, body in services.items() if its_name.endswith(f"-{service}"))
         assert {port["name"]: port["port"] for port in its_service["spec"]["ports"]} == ports, service
+        assert all(port["targetPort"] == port["name"] for port in its_service["spec"]["ports"]), service
 
 
 def test_targets_are_headless_services_that_exist() -> None:
