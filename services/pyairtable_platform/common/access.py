@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hmac
 import ipaddress
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from .errors import Denied, Unauthenticated
 from .identity import Identity
 from .roles import need_of
 from .settings import ServiceSettings
+
+log = logging.getLogger(__name__)
 
 DEVELOPMENT_NOTE = (
     "development mode: callers on this machine may use every workspace without a credential; others are refused"
@@ -74,6 +77,13 @@ class Access:
         """
         if rule == PUBLIC:
             return None
+        try:
+            return await self._proved(rule, address, headers)
+        except (Unauthenticated, Denied) as refusal:
+            log.info("a caller was refused", extra={"reason": str(refusal.reason), "address": address})
+            raise
+
+    async def _proved(self, rule: int, address: str, headers: Mapping[str, str]) -> Identity | None:
         shown = credentials(headers)
         if shown.tenant and rule == PEER:
             raise Denied("this call is for the services of this installation: no workspace's credential opens it")

@@ -28,7 +28,9 @@ class AuthorizeRequest(_message.Message):
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     WORKSPACE_FIELD_NUMBER: _builtins.int
     credential: _builtins.str
-    """An access key (pya_...)."""
+    """An access key (pya_...), or an identity token that is about to end or ended in the last hour: a call that outlasts
+    its token goes on as long as its access key works.
+    """
     workspace: _builtins.str
     """The workspace that the caller named; empty is the credential's own."""
     def __init__(
