@@ -19,6 +19,7 @@ from kubernetes_kit.guarded import (
     rule,
     tenant_namespace,
 )
+from kubernetes_kit.wait import eventually
 
 RBAC = "rbac.authorization.k8s.io"
 ELSEWHERE = ("kube-system", "default", SYSTEM, "pyairtable-credentials", PLAIN)
@@ -35,6 +36,8 @@ def all_rights(guarded: Guarded) -> Iterator[None]:
         "subjects": [{"kind": "ServiceAccount", "name": "pyairtable-operator", "namespace": SYSTEM}],
     }
     assert guarded.requests.create(binding, real=True).accepted
+    probe = least("ConfigMap", "v1", PLAIN)
+    eventually(lambda: policy_refused(guarded.requests.create(probe, OPERATOR)), what="the rights")
     yield
     guarded.requests.delete(binding, real=True)
 
@@ -120,11 +123,14 @@ def test_no_namespace_is_taken_that_was_not_given(requests: Requests, name: str)
 def test_a_namespace_that_is_given_is_taken_for_that_workspace_only(requests: Requests) -> None:
     given = {**namespace("given"), "metadata": {"name": "given", "annotations": {"pyairtable.dev/adopt-by": "acme"}}}
     assert requests.create(given, real=True).accepted
-    for workspace, accepted in (("acme", True), ("beta", False)):
-        patch = {"metadata": {"labels": {"pyairtable.dev/workspace": workspace}}}
-        assert requests.merge(given, patch, OPERATOR).accepted == accepted
-    assert policy_refused(requests.merge(given, {"metadata": {"labels": {"a": "b"}}}, OPERATOR))
-    assert policy_refused(requests.delete(given, OPERATOR))
+    try:
+        for workspace, accepted in (("acme", True), ("beta", False)):
+            patch = {"metadata": {"labels": {"pyairtable.dev/workspace": workspace}}}
+            assert requests.merge(given, patch, OPERATOR).accepted == accepted
+        assert policy_refused(requests.merge(given, {"metadata": {"labels": {"a": "b"}}}, OPERATOR))
+        assert policy_refused(requests.delete(given, OPERATOR))
+    finally:
+        requests.delete(given, real=True)
 
 
 def test_the_clusters_namespaces_are_not_taken_though_they_are_given(requests: Requests) -> None:
