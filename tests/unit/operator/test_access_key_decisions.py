@@ -220,6 +220,15 @@ def test_a_forged_key_with_fitting_notes_is_replaced(tenant: Tenant) -> None:
     assert "not the one issued last" in tenant.decide(NOW).reason
 
 
+@pytest.mark.parametrize("name", [constants.KEY_ID_ANNOTATION, constants.KEY_HASH_ANNOTATION])
+def test_notes_that_do_not_fit_the_key_are_seen_without_a_status_too(name: str) -> None:
+    tenant = Tenant()
+    tenant.step(NOW, crash=True)
+    tenant.note(name, "a" * (12 if name == constants.KEY_ID_ANNOTATION else 64))
+    assert tenant.decide(NOW).action is KeyAction.ROTATE
+    assert tenant.decide(NOW).previous is None
+
+
 def test_a_key_from_a_backup_does_not_come_back(tenant: Tenant) -> None:
     backup = copy.deepcopy(tenant.secret)
     tenant.document["metadata"]["annotations"] = {constants.ROTATE_ANNOTATION: "leaked"}

@@ -117,6 +117,53 @@ def test_what_is_no_quantity_is_refused_in_words(text: str) -> None:
         parse_quantity(text)
 
 
+DENY = "NetworkPolicy ws-acme/pyairtable-default-deny"
+DOORS = "NetworkPolicy ws-acme/pyairtable-allow-platform"
+QUOTA = "ResourceQuota ws-acme/pyairtable"
+ROLE = "ClusterRole pyairtable:workspace:acme"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "added", "fields", "anew"),
+    [
+        (DENY, ("spec",), {"later": "x"}, ["spec.later"], False),
+        (DENY, ("spec",), {"later": {}}, ["spec.later"], False),
+        (DENY, ("spec",), {"later": []}, [], False),
+        (DENY, ("spec",), {"ingress": [{}]}, ["spec.ingress"], False),
+        (DOORS, ("spec", "egress", 0, "to", 0, "podSelector"), {"matchExpressions": [{}]}, ["spec.egress"], False),
+        (DOORS, ("spec", "egress", 0, "to", 0), {"ipBlock": {}}, ["spec.egress"], False),
+        (QUOTA, ("spec",), {"scopeSelector": {}}, ["spec.scopeSelector"], True),
+        (QUOTA, ("spec",), {"scopes": ["Terminating"]}, ["spec.scopes"], True),
+        (QUOTA, ("spec", "hard"), {"services": "1"}, [], False),
+        (ROLE, (), {"aggregationRule": {}}, ["aggregationRule"], True),
+        ("LimitRange ws-acme/pyairtable", ("spec", "limits", 0), {"max": {"cpu": "9"}}, ["spec.limits"], False),
+        ("BaseBinding ws-acme/stock", ("spec",), {"tables": ["Tools", "Bricks", "Paint"]}, [], False),
+        ("BaseBinding ws-acme/stock", ("spec",), {"tables": ["Tools"]}, ["spec.tables"], False),
+        ("BaseBinding ws-acme/crm", ("spec",), {"tables": ["Tools"]}, ["spec.tables"], True),
+        ("Secret ws-acme/pyairtable-access", (), {"immutable": True}, ["immutable"], True),
+        ("Secret ws-acme/pyairtable-access", ("data",), {"OWN": "eA=="}, [], False),
+        ("ServiceAccount ws-acme/pyairtable-app", (), {"imagePullSecrets": [{"name": "x"}]}, [], False),
+        ("Namespace ws-acme", ("metadata", "labels"), {"team": "blue", "app.kubernetes.io/name": "x"}, [], False),
+    ],
+)
+def test_what_somebody_adds_counts_where_it_widens_rights(
+    name: str, path: tuple[Any, ...], added: dict[str, Any], fields: list[str], anew: bool
+) -> None:
+    body = as_stored(RICH[name])
+    place: Any = body
+    for part in path:
+        place = place[part]
+    place |= added
+    found = compare.changes(RICH[name], compare.read(compare.essence(body)))
+    assert [change.field for change in found] == fields
+    assert compare.needs_new_object(RICH[name].kind, found) is anew
+
+
+def test_policies_declare_empty_lists_so_that_apply_takes_rules_off() -> None:
+    assert (RICH[DENY].body["spec"]["ingress"], RICH[DENY].body["spec"]["egress"]) == ([], [])
+    assert RICH[DOORS].body["spec"]["ingress"] == []
+
+
 def test_a_secret_is_kept_as_hashes_only() -> None:
     body = as_stored(RICH["Secret ws-acme/pyairtable-access"])
     kept = compare.essence(body)

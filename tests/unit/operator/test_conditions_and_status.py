@@ -317,6 +317,16 @@ def test_a_secret_that_must_not_be_used_withdraws_the_token(
     assert remedy in verdict.finding.message
 
 
+def test_a_withdrawn_token_is_forgotten_so_that_it_is_verified_anew() -> None:
+    document = rich_document()
+    document["status"] = {"credential": {"hash": VERSION, "verifiedAt": "2026-11-22T12:00:00Z"}}
+    workspace = workspace_of(document)
+    verdict = judge_credential(workspace, {}, Verification(VERSION, NOW), NAMESPACE)
+    assert "credential" not in workspace_status(workspace, Facts(credential=verdict), NOW)
+    kept = workspace_status(workspace, Facts(), NOW)
+    assert kept["credential"] == document["status"]["credential"]
+
+
 @pytest.mark.parametrize(
     ("before", "now", "answer", "reason", "in_use"),
     [
