@@ -53,6 +53,11 @@ class Census:
         """See Sink."""
         return self._store.names(kind)
 
+    def caught_up(self) -> bool:
+        """Whether the store knows all that was counted, and as new."""
+        known = all(self._store.version(*key) >= version for key, version in self._pending.items())
+        return known and not self._checks
+
     def _look(self, key: tuple[str, str, str]) -> None:
         version = self._pending.pop(key, 0)
         if self._store.version(*key) < version:

@@ -56,6 +56,7 @@ class _Parts:
     store: Store
     queue: WorkQueue
     watches: list[Watch]
+    census: Census
     lease: Lease
     platform: GrpcPlatform
     reconciler: Reconciler
@@ -96,6 +97,7 @@ async def _assemble(settings: Settings) -> _Parts:
     kube = Kube(connection, fence, metrics, settings.request_timeout_seconds)
     queue = WorkQueue(metrics)
     store = Store(queue.add)
+    census = Census(store, kube)
     credentials = Credentials(settings.credentials_namespace, store.users_of, queue.add)
     platform = GrpcPlatform(settings, fence, metrics)
     identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
@@ -111,7 +113,8 @@ async def _assemble(settings: Settings) -> _Parts:
         kube=kube,
         store=store,
         queue=queue,
-        watches=_watches(settings, connection, metrics, store, credentials, Census(store, kube)),
+        watches=_watches(settings, connection, metrics, store, credentials, census),
+        census=census,
         lease=Lease(kube, fence, metrics, settings.operator_namespace, identity, settings.lease_seconds),
         platform=platform,
         reconciler=reconciler,
@@ -148,6 +151,9 @@ async def _lead(parts: _Parts) -> None:
     """Waits for its turn with warm watches, then works until the Lease is lost."""
     for watch in parts.watches:
         await watch.synced.wait()
+    # kopf tells of Workspaces and bindings in its own time; a pass before that would make bindings that are there.
+    while not parts.census.caught_up():  # noqa: ASYNC110 - two watches race, neither has an event for the other
+        await asyncio.sleep(0.02)
     await parts.lease.acquire()
     for name in parts.store.workspaces():
         parts.queue.add(name)
