@@ -27,6 +27,7 @@ from pyairtable_platform.common.roles import scope_of
 from pyairtable_platform.common.settings import ServiceSettings
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as airtable
 from pyairtable_protos.chat.v1 import chat_service_pb2 as chat
+from pyairtable_protos.workspaces.v1 import workspace_pb2
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as workspaces
 
 HERE, ELSEWHERE = "127.0.0.1", "10.0.0.1"
@@ -159,9 +160,6 @@ def test_what_is_proved_has_one() -> None:
     ],
 )
 def test_the_contract_says_who(rpc: str, rule: int) -> None:
-    from pyairtable_protos.auth.v1 import auth_service_pb2
-
-    assert auth_service_pb2.DESCRIPTOR
     assert rule_of(rpc) == rule
 
 
@@ -169,7 +167,7 @@ def test_a_workspace_is_found_wherever_a_request_names_it() -> None:
     assert named_workspaces(chat.ChatRequest(workspace="beta")) == ["beta"]
     assert named_workspaces(chat.StreamChatRequest(chat=chat.ChatRequest(workspace="beta"))) == ["beta"]
     assert named_workspaces(chat.ChatRequest()) == []
-    assert named_workspaces(workspaces.ApplyWorkspaceRequest(workspace={"name": "beta"})) == []
+    assert named_workspaces(workspaces.ApplyWorkspaceRequest(workspace=workspace_pb2.Workspace(name="beta"))) == []
 
 
 LIST = "pyairtable.airtable.v1.AirtableGatewayService.ListRecords"
