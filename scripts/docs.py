@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from pyairtable_operator.settings import Settings as OperatorSettings
 from pyairtable_platform.cli import ServiceName
 from pyairtable_platform.common.settings import ServiceSettings
 from pyairtable_protos import comments_text
@@ -64,6 +65,7 @@ def configuration() -> str:
         cls = importlib.import_module(f"pyairtable_platform.{service.name}.settings").Settings
         own = {name: field for name, field in cls.model_fields.items() if is_own(name, field, common)}
         parts += [f"## {service.value}\n", table(own)]
+    parts += ["## pyairtable-operator\n", table(OperatorSettings.model_fields)]
     return "\n".join(parts)
 
 
