@@ -83,6 +83,8 @@ class Verifier:
             first = state.question is None
             state.question = question
             state.due = time.monotonic() + (self._jitter() if known and first else 0.0)
+        elif state.answer is None and not known:
+            state.due = 0.0  # the spec moved on from what the status confirms
         if state.task is None and time.monotonic() >= state.due:
             state.task = asyncio.create_task(self._verify(workspace, state, question))
         return state.task

@@ -143,6 +143,10 @@ def test_a_deletion_goes_on_when_it_is_forced(make_tenant: MakeTenant, platform:
 
 def test_a_full_quota_is_named(tenant: Tenant) -> None:
     tenant.create(namespace={"quota": {"count/secrets": "0"}})
+    # The quota counts only once the controller has looked, so the first Secret comes through.
+    tenant.wait("AccessKeyIssued")
+    tenant.until(lambda: tenant.get("ResourceQuota", "pyairtable").get("status", {}).get("used"), "the quota's count")
+    tenant.remove("Secret", "pyairtable-access")
     found = tenant.wait("AccessKeyIssued", "False", "Conflict")
     assert "exceeded quota" in found["message"]
     tenant.change(namespace={"quota": {"count/secrets": "10"}})
