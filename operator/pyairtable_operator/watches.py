@@ -31,6 +31,9 @@ PAGE = 500
 SILENCE = 70.0
 """Seconds after which a silent watch is opened anew: the server sends a bookmark every minute (kube-apiserver)."""
 
+BRIEF = 1.0
+"""A watch that the server ends within so many seconds is not opened again at once."""
+
 METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1"
 """Accept header that leaves out all but the metadata (Kubernetes docs: API concepts)."""
 
@@ -81,10 +84,15 @@ class Watch:
             try:
                 if not self._version:
                     await self._list()
+                opened = time.monotonic()
                 await self._watch()
-                self._failures = 0
+                if time.monotonic() - opened < BRIEF:
+                    await self._pause(TemporaryKubeError("the server ended it at once"))
             except ExpiredError:
                 self._version = ""
+                if self._failures:  # once in a while is usual, again and again is not
+                    await self._pause(TemporaryKubeError("the server forgot its place once more"))
+                self._failures += 1
             except (KubeError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 await self._pause(error)
 
@@ -141,8 +149,8 @@ class Watch:
             self.heard_at = time.monotonic()
             async for line in _lines(response):
                 self.heard_at = time.monotonic()
-                self._failures = 0
                 self._event(orjson.loads(line))
+                self._failures = 0
 
     def _event(self, event: Body) -> None:
         body = event["object"]
