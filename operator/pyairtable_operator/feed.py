@@ -7,6 +7,7 @@ nobody how old its watch is.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
@@ -18,12 +19,13 @@ from pyairtable_operator.store import Store
 RESOURCES = {"workspaces": "Workspace", "basebindings": "BaseBinding"}
 
 
-def registry(connection: Connection, store: Store) -> kopf.OperatorRegistry:
-    """The handlers: log in with the session that is there, and put what happens into the store."""
+def registry(login_again: Callable[[], Awaitable[Connection]], store: Store) -> kopf.OperatorRegistry:
+    """The handlers: log in, and put what happens into the store. kopf has sessions of its own, since it closes them."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.AiohttpSession:
+        connection = await login_again()
         return kopf.AiohttpSession(server=connection.server, aiohttp_session=connection.session)
 
     for plural, kind in RESOURCES.items():

@@ -7,7 +7,6 @@ sentence with status 1 for settings that cannot be used.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import signal
@@ -79,9 +78,10 @@ async def _run(settings: Settings) -> int:
     probes = await _probes(parts).start(settings.host, settings.http_port)
     tasks = [asyncio.create_task(watch.run(), name=f"watch {watch.kind.plural}") for watch in parts.watches]
     tasks.append(asyncio.create_task(_lead(parts), name="leader"))
-    tasks.append(asyncio.create_task(_kopf(parts), name="kopf"))
+    kopf_is_up = asyncio.Event()
+    tasks.append(asyncio.create_task(_kopf(parts, kopf_is_up), name="kopf"))
     try:
-        return await _until_the_end(tasks)
+        return await _until_the_end(tasks, kopf_is_up)
     finally:
         await _stop([task for task in tasks if task.get_name() != "kopf"])
         await parts.lease.release()
@@ -164,21 +164,22 @@ async def _lead(parts: _Parts) -> None:
             group.create_task(work(parts.queue, parts.reconciler, parts.metrics))
 
 
-async def _kopf(parts: _Parts) -> None:
+async def _kopf(parts: _Parts, is_up: asyncio.Event) -> None:
     await kopf.operator(
-        registry=feed.registry(parts.connection, parts.store),
+        registry=feed.registry(lambda: connect(parts.settings.kubeconfig), parts.store),
         settings=feed.settings(),
+        ready_flag=is_up,
         clusterwide=True,
         standalone=True,
     )
 
 
-async def _until_the_end(tasks: list[asyncio.Task[Any]]) -> int:
+async def _until_the_end(tasks: list[asyncio.Task[Any]], kopf_is_up: asyncio.Event) -> int:
     """Waits for a signal or for the first part that ends, which none should."""
-    asked = asyncio.Event()
-    tasks = [*tasks, asyncio.create_task(_on_signal(asked), name="signals")]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    if asked.is_set():
+    signals = asyncio.create_task(_signal(kopf_is_up), name="signals")
+    done, _ = await asyncio.wait([*tasks, signals], return_when=asyncio.FIRST_COMPLETED)
+    asked = [task for task in done if task.get_name() in ("signals", "kopf") and task.exception() is None]
+    if asked:
         log.info("stopping")
         return 0
     for task in done:
@@ -188,14 +189,14 @@ async def _until_the_end(tasks: list[asyncio.Task[Any]]) -> int:
     return 1
 
 
-async def _on_signal(asked: asyncio.Event) -> None:
-    """Our own handlers in the place of kopf's, which would end its tasks and ours in no order."""
-    loop = asyncio.get_running_loop()
-    while not asked.is_set():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, asked.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), timeout=1)
+async def _signal(kopf_is_up: asyncio.Event) -> None:
+    """Waits for SIGTERM or SIGINT, with our handlers in the place of kopf's: that would end its tasks and ours in no
+    order. Until it is up, its own handlers hold, and it ends without an error."""
+    await kopf_is_up.wait()
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    await asked.wait()
 
 
 async def _stop(tasks: list[asyncio.Task[Any]]) -> None:

@@ -81,7 +81,7 @@ def test_a_leader_that_was_stopped_for_too_long_ends_without_a_write(
 
 
 def test_the_lease_is_given_back_at_the_end(cluster: ControlPlane, operator: OperatorProcess) -> None:
-    assert operator.stop() == 0
+    assert operator.stop() == 0, operator.logs()[-3000:]
     path = f"/apis/coordination.k8s.io/v1/namespaces/{OPERATOR_NAMESPACE}/leases/pyairtable-operator"
     assert not cluster.api.get(path).json()["spec"].get("holderIdentity")
     operator.start().wait_ready()
