@@ -163,6 +163,7 @@ class Watcher:
     def _watch(self) -> None:
         query = {"watch": "1", "resourceVersion": self._version, "allowWatchBookmarks": "true"}
         with self._api.stream("GET", WORKSPACES, params=query, timeout=httpx2.Timeout(10, read=90)) as stream:
+            stream.raise_for_status()
             for line in stream.iter_lines():
                 event = orjson.loads(line)
                 self._version = "0" if event["type"] == "ERROR" else event["object"]["metadata"]["resourceVersion"]

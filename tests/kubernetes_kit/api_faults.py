@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable
@@ -177,6 +178,19 @@ class Gone(Fault):
         return None
 
 
+class EndAtOnce(Fault):
+    """Watches are accepted and end in order before they have told anything."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    async def before(self, call: Call) -> Reply | None:
+        if not call.watches:
+            return None
+        self.ended += 1
+        return Reply(200, b"", {"Content-Type": "application/json"})
+
+
 class Stale(Fault):
     """The past: lists are answered as of a resourceVersion, and watches tell nothing until `thaw` is set.
 
@@ -201,25 +215,23 @@ class Stale(Fault):
 
 
 class Shuffle(Fault):
-    """Events come twice, and each after its successor, as far as they are about different objects."""
+    """Events come late, so that kinds overtake each other; twice; and with the object's event before once more."""
 
-    def __init__(self, where: Where = watches) -> None:
-        self._where = where
-        self._held: dict[int, dict[str, Any]] = {}
-        self.swapped = 0
+    def __init__(self, seed: int = 0) -> None:
+        self._chance = random.Random(seed)
+        self._last: dict[tuple[int, str], dict[str, Any]] = {}
+        self.repeated = 0
 
     async def events(self, call: Call, event: dict[str, Any]) -> list[dict[str, Any]]:
-        if not self._where(call) or event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
-            held = self._held.pop(id(call), None)
-            return [event] if held is None else [held, held, event]
-        held = self._held.pop(id(call), None)
-        if held is None:
-            self._held[id(call)] = event
-            return []
-        if uid(held) == uid(event):
-            return [held, held, event, event]
-        self.swapped += 1
-        return [event, event, held, held]
+        if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+            return [event]
+        await asyncio.sleep(self._chance.random() * 0.1)
+        before = self._last.get((id(call), uid(event)))
+        self._last[id(call), uid(event)] = event
+        if before is None or event["type"] == "DELETED":
+            return [event, event]
+        self.repeated += 1
+        return [event, before, event]
 
 
 class Hide(Fault):

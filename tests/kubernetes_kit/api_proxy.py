@@ -157,13 +157,21 @@ class ApiProxy:
             stream.cancel()
         await self._runner.cleanup()
         await self._session.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0.1)  # TLS connections close in the loop's own time
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         call = Call.of(request.method, request.path, request.query_string, request.content_type, body)
         self._record(call)
         try:
-            return await self._answer(request, call)
+            if call.watches:
+                return await self._answer(request, call)
+            # What was sent is done, whether the client lives to hear of it or not.
+            return await asyncio.shield(self._answer(request, call))
         except (CutError, aiohttp.ClientError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -182,6 +190,7 @@ class ApiProxy:
                 call.status = reply.status
                 return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        headers["Accept-Encoding"] = "identity"  # the server compresses long lists, and we read them
         url = URL(self._upstream + call.path, encoded=True).with_query(call.query)
         known = self._versions.get(call.target.key)
         call.forwarded = True

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import yaml
 from google.protobuf.json_format import MessageToDict
 from kubernetes_kit import tenants
 from kubernetes_kit.api_calls import Call
@@ -41,7 +42,12 @@ def install_rights(plane: ControlPlane) -> None:
     shown = [item for name in RIGHTS for item in ("--show-only", f"templates/{name}")]
     values = ("-n", OPERATOR_NAMESPACE, "-f", CHART / "values-demo.yaml")
     rendered = plane.helm("template", "pyairtable", CHART, *values, *shown).stdout
-    plane.kubectl("apply", "--server-side", "--force-conflicts", "-n", OPERATOR_NAMESPACE, "-f", "-", input=rendered)
+    documents = [one for one in yaml.safe_load_all(rendered) if one]
+    for one in documents:
+        if one["kind"] in ("Role", "RoleBinding", "ServiceAccount"):
+            one["metadata"].setdefault("namespace", OPERATOR_NAMESPACE)  # as `helm install` would
+    text = yaml.safe_dump_all(documents)
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
 
 
 @dataclass

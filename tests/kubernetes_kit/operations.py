@@ -35,6 +35,8 @@ class Outcome:
 
     state: Body
     writes: list[str]
+    changes: int
+    """Writes that changed something."""
     platform_writes: list[str]
     keys: int
     seconds: float
@@ -232,7 +234,42 @@ def outcome(arena: Arena, name: str, started: float) -> Outcome:
     return Outcome(
         state=arena.state(name),
         writes=[str(call).replace(name, "<workspace>") for call in arena.writes(name)],
+        changes=sum(call.changed is True for call in arena.writes(name)),
         platform_writes=platform_writes(arena, name),
         keys=arena.keys_written(name),
         seconds=time.monotonic() - started,
     )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Kill points of some operations, judged by their undisturbed runs."""
+
+    arena: Arena
+    plain: dict[str, Outcome]
+
+    def check_tables(self, name: str, writes: int, platform_writes: int) -> None:
+        """Whether an operation takes as many writes as there are kill points for it."""
+        found = self.plain[name]
+        assert len(found.writes) == writes, found.writes
+        assert len(found.platform_writes) == platform_writes, found.platform_writes
+        assert found.keys == OPERATIONS[name].keys
+
+    def kill(self, name: str, number: int, *, answered: bool) -> None:
+        """The operation, killed at a write."""
+        workspace = f"{name}-{'after' if answered else 'before'}-{number:02}"
+        operation, plain = OPERATIONS[name], self.plain[name]
+        self.judge(killed(self.arena, operation, workspace, number, plain.state, answered=answered), plain)
+
+    def kill_at_platform(self, name: str, number: int) -> None:
+        """The operation, killed before it changes the platform."""
+        operation, plain = OPERATIONS[name], self.plain[name]
+        found = killed_at_platform(self.arena, operation, f"{name}-platform-{number:02}", number, plain.state)
+        self.judge(found, plain)
+
+    @staticmethod
+    def judge(found: Outcome, plain: Outcome) -> None:
+        """No second access key, at most one write more, and at most one that changed more."""
+        assert found.keys <= plain.keys
+        assert len(found.writes) <= len(plain.writes) + 1, found.writes
+        assert found.changes <= plain.changes + 1, found.writes

@@ -1,0 +1,24 @@
+"""Killed while a workspace changes: its spec, its key, its suspension."""
+
+from __future__ import annotations
+
+import pytest
+from kubernetes_kit.operations import Runs
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+WRITES = {"update": 9, "rotate": 2, "suspend": 1, "resume": 1}
+PLATFORM_WRITES = {"update": 1, "rotate": 1, "suspend": 1, "resume": 1}
+AFTER = ("update", "rotate", "suspend", "resume")
+
+
+def test_the_tables_are_true(runs: Runs, name: str) -> None:
+    runs.check_tables(name, WRITES[name], PLATFORM_WRITES[name])
+
+
+def test_killed_at_a_write(runs: Runs, name: str, number: int, answered: bool) -> None:
+    runs.kill(name, number, answered=answered)
+
+
+def test_killed_at_a_call_of_the_platform(runs: Runs, name: str, number: int) -> None:
+    runs.kill_at_platform(name, number)
