@@ -51,8 +51,8 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """What proves this operator to the platform's services."""
 
-    public_rest_url: str = "http://127.0.0.1:8000"
-    """Address of the REST door, as tenants reach it; stands in every access Secret."""
+    public_rest_url: str = "http://127.0.0.1:8000/api"
+    """Base address of the REST door, as tenants reach it, with /api; stands in every access Secret."""
 
     public_grpc_target: str = "127.0.0.1:9000"
     """Address of the gRPC door, as tenants reach it; stands in every access Secret."""

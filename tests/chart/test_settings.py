@@ -123,13 +123,14 @@ def test_tenants_are_told_public_addresses_or_those_in_the_cluster() -> None:
         return {key: value for key, value in environment.items() if key.startswith("PUBLIC_")}
 
     assert told("everything") == {
-        "PUBLIC_REST_URL": "https://api.example.com",
+        "PUBLIC_REST_URL": "https://api.example.com/api",
         "PUBLIC_GRPC_TARGET": "grpc.example.com:443",
         "PUBLIC_MCP_URL": "https://mcp.example.com/mcp",
         "PUBLIC_AIRTABLE_URL": "https://airtable.example.com",
     }
     assert (
-        told("minimal")["PUBLIC_REST_URL"] == "http://pyairtable-api-gateway.pyairtable-system.svc.cluster.local:8000"
+        told("minimal")["PUBLIC_REST_URL"]
+        == "http://pyairtable-api-gateway.pyairtable-system.svc.cluster.local:8000/api"
     )
 
 

@@ -37,7 +37,7 @@ HOST: 0.0.0.0
 HTTP_PORT: {{ $component.httpPort | quote }}
 CREDENTIALS_NAMESPACE: {{ $root.Values.credentials.namespace.name }}
 OPERATOR_NAMESPACE: {{ $root.Release.Namespace }}
-PUBLIC_REST_URL: {{ $public.restURL | default (include "pyairtable.http" (list $root "api-gateway")) }}
+PUBLIC_REST_URL: {{ $public.restURL | default (printf "%s/api" (include "pyairtable.http" (list $root "api-gateway"))) }}
 PUBLIC_GRPC_TARGET: {{ $public.grpcTarget | default (include "pyairtable.stableTarget" (list $root "api-gateway")) }}
 PUBLIC_MCP_URL: {{ $public.mcpURL | default (printf "%s/mcp" (include "pyairtable.http" (list $root "mcp-server"))) }}
 PUBLIC_AIRTABLE_URL: {{ $public.airtableURL | default (include "pyairtable.http" (list $root "airtable-gateway")) }}

@@ -137,7 +137,7 @@ def _operator(wanted: ClusterPlan) -> Part:
         "OPERATOR_NAMESPACE": SYSTEM_NAMESPACE,
         "CREDENTIALS_NAMESPACE": CREDENTIALS_NAMESPACE,
         "HTTP_PORT": str(port),
-        "PUBLIC_REST_URL": plan.http("api-gateway"),
+        "PUBLIC_REST_URL": f"{plan.http('api-gateway')}/api",
         "PUBLIC_GRPC_TARGET": f"{LOOPBACK}:{plan.port(9000)}",
         "PUBLIC_MCP_URL": f"{plan.http('mcp-server')}/mcp",
         "PUBLIC_AIRTABLE_URL": plan.http("airtable-gateway"),

@@ -50,7 +50,7 @@ class TenantConfig:
 
     platform_namespace: str = "pyairtable-system"
     credentials_namespace: str = "pyairtable-credentials"
-    rest_url: str = "http://127.0.0.1:8000"
+    rest_url: str = "http://127.0.0.1:8000/api"
     grpc_target: str = "127.0.0.1:9000"
     mcp_url: str = "http://127.0.0.1:8001/mcp"
     airtable_url: str = "http://127.0.0.1:8002"

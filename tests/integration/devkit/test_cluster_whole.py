@@ -60,7 +60,7 @@ def _access(cluster: Cluster) -> dict[str, str]:
 
 
 def _status_of_bases(access: Mapping[str, str], key: str) -> int:
-    url, headers = f"{access['PYAIRTABLE_REST_URL']}/api/bases", {"authorization": f"Bearer {key}"}
+    url, headers = f"{access['PYAIRTABLE_REST_URL']}/bases", {"authorization": f"Bearer {key}"}
     return httpx2.get(url, headers=headers, timeout=60, trust_env=False).status_code
 
 
