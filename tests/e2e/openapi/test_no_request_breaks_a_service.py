@@ -18,6 +18,7 @@ SERVICES = {
     "mcp-server": 8001,
     "airtable-gateway": 8002,
     "llm-orchestrator": 8003,
+    "auth": 8004,
     "workspaces": 8006,
 }
 
