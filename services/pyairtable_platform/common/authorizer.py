@@ -24,6 +24,9 @@ ANSWER_SECONDS = 30.0
 REFUSAL_SECONDS = 3.0
 """So long a key that was just made may be refused, if it was shown before."""
 
+LONGEST_KEY = 128
+"""Ours have some 60 characters; what is longer need not be asked about."""
+
 _KEPT = 4096
 _CALL_SECONDS = 5.0
 
@@ -47,6 +50,8 @@ class Authorizer:
 
     async def of_key(self, key: str) -> Identity:
         """The identity that an access key stands for; asked once in half a minute."""
+        if len(key) > LONGEST_KEY:
+            raise Unauthenticated("the access key is not accepted: it is longer than any of this installation")
         return await self._authorize(key)
 
     def known(self, key: str) -> Identity | None:

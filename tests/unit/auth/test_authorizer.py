@@ -71,6 +71,13 @@ async def test_auth_is_asked_as_a_peer_and_not_in_the_callers_name_or_time(fake:
         assert "authorization" not in fake.metadata[0]
 
 
+async def test_what_is_longer_than_any_key_is_refused_without_asking(fake: FakeAuth) -> None:
+    async with asking(fake) as (authorizer, _):
+        with pytest.raises(Unauthenticated, match="longer"):
+            await authorizer.of_key("pya_" + "x" * 5000)
+        assert fake.asked == []
+
+
 async def test_a_refusal_is_kept_for_seconds(fake: FakeAuth, monkeypatch: pytest.MonkeyPatch) -> None:
     async with asking(fake) as (authorizer, _):
         for _ in range(3):
