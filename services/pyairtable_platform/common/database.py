@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from .errors import Reason, Unavailable
+from .errors import InvalidInput, Reason, Unavailable
 from .settings import DatabaseSettings
 
 CONNECT_SECONDS = 5
@@ -21,6 +21,8 @@ STATEMENT_SECONDS = 20
 
 # PostgreSQL docs, appendix A: operator intervention (it starts, stops or was killed), insufficient resources.
 _PASSING = ("57P", "53")
+# character_not_in_repertoire and untranslatable_character: U+0000, which is text everywhere else.
+_NO_TEXT = ("22021", "22P05")
 
 
 def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
@@ -60,9 +62,11 @@ def database_errors() -> Iterator[None]:
     except asyncio.TimeoutError as error:  # noqa: UP041 - asyncpg's connect time-out; the caller's own is cancelled
         raise unavailable() from error
     except DBAPIError as error:
-        passing = str(getattr(error.orig, "sqlstate", None)).startswith(_PASSING)
-        if error.connection_invalidated or passing:
+        state = str(getattr(error.orig, "sqlstate", None))
+        if error.connection_invalidated or state.startswith(_PASSING):
             raise unavailable() from error
+        if state in _NO_TEXT:
+            raise InvalidInput("a text holds the character U+0000, which cannot be kept: leave it out") from error
         raise
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pyairtable_platform.common.database import database_errors
-from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.errors import InvalidInput, Unavailable
 
 
 class DriverError(Exception):
@@ -33,3 +33,9 @@ def test_a_server_out_of_reach_is_unavailable(error: Exception) -> None:
 def test_a_wrong_statement_stays_a_fault_of_ours() -> None:
     with pytest.raises(DBAPIError), database_errors():
         raise DBAPIError("SELEC 1", {}, DriverError("42601"))
+
+
+@pytest.mark.parametrize("sqlstate", ["22021", "22P05"])
+def test_text_that_postgresql_cannot_hold_is_the_callers_fault(sqlstate: str) -> None:
+    with pytest.raises(InvalidInput, match=r"U\+0000"), database_errors():
+        raise DBAPIError("SELECT 1", {}, DriverError(sqlstate))
