@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,7 +39,7 @@ class Listener:
             try:
                 with database_errors():
                     await self._listen()
-            except (Unavailable, SQLAlchemyError) as error:
+            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("notifications are away, polling meanwhile", extra={"error": type(error).__name__})
             await asyncio.sleep(RECONNECT_SECONDS)
 
