@@ -150,8 +150,8 @@ class DatabaseSettings(BaseSettings):
     postgres_password: SecretStr = SecretStr("")
     """Password, when DATABASE_URL is not set."""
 
-    db_pool_size: int = Field(default=10, ge=1, le=500)
-    """Connections that this process keeps to PostgreSQL."""
+    db_pool_size: int = Field(default=10, ge=2, le=500)
+    """Connections that this process keeps to PostgreSQL; some processes use one of them to listen for changes."""
 
     def database_dsn(self) -> str:
         """The URL for SQLAlchemy with the asyncpg driver."""
