@@ -43,7 +43,8 @@ class Edge:
         peer = scope["client"][0] if scope.get("client") else ""
         call = CallContext(request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)))
         extra = {REQUEST_ID_HEADER: call.request_id}
-        known = {"client": (self._callers.address(peer, headers.get("x-forwarded-for", "")), 0), _EXTRA: extra}
+        forwarded_for = ",".join(headers.getlist("x-forwarded-for"))  # some proxies add a line, others to the line
+        known = {"client": (self._callers.address(peer, forwarded_for), 0), _EXTRA: extra}
         if self._callers.trusts(peer) and headers.get("x-forwarded-proto") in ("http", "https"):
             known["scheme"] = headers["x-forwarded-proto"]
         scope = {**scope, **known, "headers": with_request_id(scope["headers"], call.request_id)}

@@ -88,9 +88,10 @@ class PassThrough(grpc.GenericRpcHandler):
 
     async def _count(self, call: Call) -> Metadata:
         """Count the call for its caller; raises RateLimited."""
-        headers = {key: value for key, value in call.invocation_metadata() or () if isinstance(value, str)}
-        address = self._callers.address(grpc_peer_address(call.peer()), headers.get("x-forwarded-for", ""))
-        verdict = await self._limiter.take(self._callers.name(address, headers))
+        shown = [(key, value) for key, value in call.invocation_metadata() or () if isinstance(value, str)]
+        forwarded_for = ",".join(value for key, value in shown if key == "x-forwarded-for")
+        address = self._callers.address(grpc_peer_address(call.peer()), forwarded_for)
+        verdict = await self._limiter.take(self._callers.name(address, dict(shown)))
         if verdict is None:
             return ()
         verdict.raise_if_refused()

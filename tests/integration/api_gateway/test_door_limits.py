@@ -112,6 +112,15 @@ async def test_callers_behind_a_trusted_proxy_are_told_apart(open_door: OpenDoor
             assert answer.status_code == status, forwarded
 
 
+async def test_a_proxy_that_adds_a_line_of_its_own_is_believed_and_not_the_line_before(
+    open_door: OpenDoor, behind: Behind
+) -> None:
+    async with open_door(behind, rate_limit_rpm=1, trusted_proxies="127.0.0.1") as door:
+        for forged, status in (("127.9.9.1", 200), ("127.9.9.2", 429)):
+            lines = [("x-forwarded-for", forged), ("x-forwarded-for", "127.1.0.1")]
+            assert (await door.http.get("/api/tools", headers=lines)).status_code == status
+
+
 async def test_the_api_key_is_a_caller_of_its_own(open_door: OpenDoor, behind: Behind) -> None:
     async with open_door(behind, rate_limit_rpm=1, api_key="a-test-key") as door:
         assert (await door.http.get("/api/tools", headers={"x-api-key": "wrong"})).status_code == 401
