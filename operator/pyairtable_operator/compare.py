@@ -30,7 +30,7 @@ WHOLE: Mapping[str, tuple[Path, ...]] = {
     "ClusterRoleBinding": (("roleRef",), ("subjects",)),
     "NetworkPolicy": (("spec",),),
     "LimitRange": (("spec",),),
-    # A further key of hard only limits more. A scope limits what is counted at all.
+    # A further key of hard only limits more, unless it was ours (Observed.limited). A scope limits what is counted.
     "ResourceQuota": (("spec", "scopes"), ("spec", "scopeSelector")),
     # A Secret that cannot change cannot be rotated.
     "Secret": (("immutable",),),
@@ -47,6 +47,7 @@ FIXED: Mapping[str, tuple[Path, ...]] = {
 }
 """Fields that the API server does not let change, or that server-side apply cannot take off: made anew instead."""
 
+_HARD: Path = ("spec", "hard")
 _QUANTITIES = {"ResourceQuota", "LimitRange"}
 _SETS = {("BaseBinding", ("spec", "tables"))}
 _KEPT_PREFIXES = (f"{constants.GROUP}/", "app.kubernetes.io/", "pod-security.kubernetes.io/")
@@ -90,6 +91,8 @@ class Observed:
     appliers: Mapping[str, Any]
     written_at: str
     key_id: str
+    limited: tuple[str, ...] = ()
+    """Keys of a quota that we set."""
 
     @property
     def workspace(self) -> str:
@@ -124,6 +127,8 @@ def essence(body: Mapping[str, Any]) -> bytes:
     managers = meta.get("managedFields") or ()
     if appliers := {entry["manager"]: entry.get("fieldsV1") or {} for entry in managers if _is_foreign(entry)}:
         kept["appliers"] = appliers
+    if kind == "ResourceQuota":
+        kept["limited"] = sorted({name for entry in managers if _is_own(entry) for name in _limited(entry)})
     if kind == "Secret":
         kept["written_at"] = max((entry.get("time") or "" for entry in managers if _is_own(entry)), default="")
         kept["key_id"] = _key_id(body)
@@ -143,6 +148,7 @@ def read(kept: bytes) -> Observed:
         appliers=fields.get("appliers", {}),
         written_at=fields.get("written_at", ""),
         key_id=fields.get("key_id", ""),
+        limited=tuple(fields.get("limited", ())),
     )
 
 
@@ -163,6 +169,10 @@ def changes(manifest: Manifest, observed: Observed) -> list[Change]:
     ]
     for path in WHOLE.get(kind, ()):
         found += _walk(kind, path, _at(desired, path), _at(observed.content, path), whole=True)
+    hard = _at(desired, _HARD) or {}
+    for name in observed.limited:
+        if name not in hard:
+            found.append(Change((*_HARD, name), _at(observed.content, (*_HARD, name)), None))
     return list({change.path: change for change in found}.values())
 
 
@@ -239,6 +249,12 @@ def _content(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "Secret":
         content["data"] = {name: _digest(value) for name, value in (content.get("data") or {}).items()}
     return content
+
+
+def _limited(entry: Mapping[str, Any]) -> list[str]:
+    """Keys of a quota that we set by apply; only these go when they are no longer desired."""
+    fields = _at(entry.get("fieldsV1") or {}, ("f:spec", "f:hard")) or {}
+    return [name.removeprefix("f:") for name in fields if name != "."]
 
 
 def _digest(encoded: str) -> str:
