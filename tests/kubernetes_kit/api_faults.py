@@ -181,11 +181,12 @@ class Gone(Fault):
 class EndAtOnce(Fault):
     """Watches are accepted and end in order before they have told anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: Where = watches) -> None:
+        self._where = where
         self.ended = 0
 
     async def before(self, call: Call) -> Reply | None:
-        if not call.watches:
+        if not self._where(call):
             return None
         self.ended += 1
         return Reply(200, b"", {"Content-Type": "application/json"})

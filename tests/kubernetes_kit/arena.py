@@ -224,10 +224,10 @@ class Arena:
         return self.proxy.writes(about(name))
 
     def keys_written(self, name: str) -> int:
-        """How many different access keys were sent to the API server and got there."""
+        """How many different access keys the API server has taken."""
         found = set()
         for call in self.writes(name):
-            if call.target.resource == "secrets" and call.verb != "delete":
+            if call.target.resource == "secrets" and call.verb != "delete" and call.changed is not None:
                 body = orjson.loads(call.body)
                 data = (body.get("data") or {}) | (body.get("stringData") or {})
                 found.add(data.get("PYAIRTABLE_API_KEY"))
