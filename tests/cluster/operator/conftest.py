@@ -1,10 +1,12 @@
-"""An operator per module, as a real process with the rights of an administrator, and a platform that tests steer."""
+"""An operator per module, as a real process with the rights that the chart gives it, and a platform to steer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from kubernetes_kit.arena import install_rights
 from kubernetes_kit.operator_process import CREDENTIALS_NAMESPACE, OPERATOR_NAMESPACE, OperatorProcess
 from kubernetes_kit.platform_double import PlatformDouble
 from kubernetes_kit.tenant import MakeTenant, Tenant
@@ -17,7 +19,14 @@ def cluster(crds: ControlPlane) -> ControlPlane:
     """The control plane with custom resources and the platform's two namespaces."""
     for name in (OPERATOR_NAMESPACE, CREDENTIALS_NAMESPACE):
         crds.api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+    install_rights(crds)
     return crds
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster: ControlPlane) -> Path:
+    """Of the operator's ServiceAccount."""
+    return cluster.kubeconfig_for_service_account(OPERATOR_NAMESPACE, "pyairtable-operator")
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +43,9 @@ def operator_env() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def operator(
-    cluster: ControlPlane, platform: PlatformDouble, operator_env: dict[str, str]
-) -> Iterator[OperatorProcess]:
+def operator(kubeconfig: Path, platform: PlatformDouble, operator_env: dict[str, str]) -> Iterator[OperatorProcess]:
     """A running operator that leads."""
-    with OperatorProcess(cluster.kubeconfig, platform.env, env=operator_env) as process:
+    with OperatorProcess(kubeconfig, platform.env, env=operator_env) as process:
         process.wait_ready()
         process.wait_leading()
         yield process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kubernetes_kit.operator_process import CREDENTIALS_NAMESPACE, OPERATOR_NAMESPACE, OperatorProcess
@@ -42,9 +43,9 @@ def test_a_restart_writes_nothing_and_makes_no_second_key(
 
 
 def test_a_standby_takes_over_from_a_leader_that_is_killed_and_writes_nothing_before(
-    cluster: ControlPlane, operator: OperatorProcess, platform: PlatformDouble, tenant: Tenant
+    kubeconfig: Path, operator: OperatorProcess, platform: PlatformDouble, tenant: Tenant
 ) -> None:
-    with OperatorProcess(cluster.kubeconfig, platform.env, name="operator-b", env={"LEASE_SECONDS": "3"}) as standby:
+    with OperatorProcess(kubeconfig, platform.env, name="operator-b", env={"LEASE_SECONDS": "3"}) as standby:
         standby.wait_ready()
         assert standby.metric("pyairtable_operator_leader") == 0
         operator.kill()
@@ -60,11 +61,11 @@ def test_a_standby_takes_over_from_a_leader_that_is_killed_and_writes_nothing_be
 
 
 def test_a_leader_that_was_stopped_for_too_long_ends_without_a_write(
-    cluster: ControlPlane, operator: OperatorProcess, platform: PlatformDouble, tenant: Tenant
+    kubeconfig: Path, operator: OperatorProcess, platform: PlatformDouble, tenant: Tenant
 ) -> None:
     tenant.create()
     tenant.wait()
-    with OperatorProcess(cluster.kubeconfig, platform.env, name="operator-b", env={"LEASE_SECONDS": "3"}) as standby:
+    with OperatorProcess(kubeconfig, platform.env, name="operator-b", env={"LEASE_SECONDS": "3"}) as standby:
         standby.wait_ready()
         operator.pause()
         standby.wait_leading(20)
@@ -101,8 +102,8 @@ def test_probes_and_metrics(operator: OperatorProcess, tenant: Tenant) -> None:
         assert f"pyairtable_operator_{name}" in metrics
 
 
-def test_wrong_settings_end_the_process_with_the_name_of_the_variable(cluster: ControlPlane) -> None:
-    with OperatorProcess(cluster.kubeconfig, {}, env={"LEASE_SECONDS": "soon"}) as process:
+def test_wrong_settings_end_the_process_with_the_name_of_the_variable(kubeconfig: Path) -> None:
+    with OperatorProcess(kubeconfig, {}, env={"LEASE_SECONDS": "soon"}) as process:
         assert process.process is not None and process.process.wait(timeout=30) == 1
         assert "LEASE_SECONDS is wrong" in process.logs()
 
