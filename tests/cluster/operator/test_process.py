@@ -132,4 +132,4 @@ def test_without_the_custom_resources_it_waits_says_so_and_starts_when_they_come
         tenant.create()
         tenant.wait()
         tenant.delete()
-        tenant.wait_gone()
+        tenant.wait_gone(100)  # more than a watch may be silent before it is opened anew
