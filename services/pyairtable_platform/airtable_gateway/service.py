@@ -146,6 +146,8 @@ class GatewayService:
     async def get_record(self, workspace_name: str, base_ref: str, table: str, record_id: str, shape: Shape) -> Json:
         _require_locale(shape)
         where = await self.table(workspace_name, base_ref, table, Need.READ)
+        if where.binding.tables:
+            return await self._own_record(where, record_id, shape)
         call = wire.get_record(where.base_id, table, record_id, shape)
         return await self.ask(call, self._errand(where.workspace), where.target(record_id=record_id))
 
@@ -181,6 +183,7 @@ class GatewayService:
     ) -> tuple[list[Json], str]:
         """A page of comments, and the token of the next one; it is Airtable's own."""
         where = await self.table(workspace_name, base_ref, table, Need.READ)
+        await self._require_own_record(where, record_id)
         call = wire.list_comments(where.base_id, table, record_id, page_size=page_size or PAGE_SIZE, offset=page_token)
         answer = await self.ask(call, self._errand(where.workspace), where.target(record_id=record_id))
         return answer["comments"], answer.get("offset") or ""
@@ -189,6 +192,7 @@ class GatewayService:
         self, workspace_name: str, base_ref: str, table: str, record_id: str, text: str, parent: str
     ) -> Json:
         where = await self.table(workspace_name, base_ref, table, Need.WRITE)
+        await self._require_own_record(where, record_id)
         call = wire.create_comment(where.base_id, table, record_id, text, parent)
         target = where.target(record_id=record_id, comment_id=parent)
         return await self._once(call, self._errand(where.workspace), target)
@@ -197,6 +201,7 @@ class GatewayService:
         self, workspace_name: str, base_ref: str, table: str, record_id: str, comment_id: str, text: str
     ) -> Json:
         where = await self.table(workspace_name, base_ref, table, Need.WRITE)
+        await self._require_own_record(where, record_id)
         call = wire.update_comment(where.base_id, table, record_id, comment_id, text)
         target = where.target(record_id=record_id, comment_id=comment_id)
         return await self.ask(call, self._errand(where.workspace), target)
@@ -205,6 +210,7 @@ class GatewayService:
         self, workspace_name: str, base_ref: str, table: str, record_id: str, comment_id: str
     ) -> None:
         where = await self.table(workspace_name, base_ref, table, Need.WRITE)
+        await self._require_own_record(where, record_id)
         call = wire.delete_comment(where.base_id, table, record_id, comment_id)
         target = where.target(record_id=record_id, comment_id=comment_id)
         doubt = Doubt()
@@ -251,6 +257,20 @@ class GatewayService:
     async def explain(self, refusal: Refusal, target: Target, errand: Errand) -> PyAirtableError:
         """The typed error for a refusal; it may have to look at Airtable."""
         return await self._explainer.error(refusal, target, errand)
+
+    async def _own_record(self, where: Where, record_id: str, shape: Shape) -> Json:
+        """A record of the table. Asked by its id, Airtable returns one of any table in the base (docs: get record)."""
+        target = where.target(record_id=record_id)
+        call = wire.find_record(where.base_id, where.table, record_id, shape)
+        found: list[Json] = (await self.ask(call, self._errand(where.workspace), target))["records"]
+        if not found:
+            raise target.record_error(record_id)
+        return found[0]
+
+    async def _require_own_record(self, where: Where, record_id: str) -> None:
+        """Raise NotFound for a record of another table, where the workspace may not use all of them."""
+        if where.binding.tables:
+            await self._own_record(where, record_id, Shape())
 
     async def _once(self, call: wire.AirtableCall, errand: Errand, target: Target) -> Json:
         """Make a call that must not be repeated."""

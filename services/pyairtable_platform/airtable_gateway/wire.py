@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ PAGE_SIZE = 100
 """Records in a page, at most (Airtable docs: list records)."""
 BATCH_SIZE = 10
 """Records in a write, at most (Airtable docs: create, update, delete records)."""
+RECORD_ID = re.compile(r"rec[A-Za-z0-9]{14}")
 LONGEST_URL = 15_000
 """Airtable takes 16,000 characters; host and scheme need some of them."""
 
@@ -112,6 +114,13 @@ def get_record(base_id: str, table: str, record_id: str, shape: Shape) -> Airtab
     """One record."""
     query = (*_flatten(_shape_parameters(shape)), *_locale_parameters(shape))
     return AirtableCall("get_record", "GET", path(base_id, table, record_id), base_id=base_id, query=query)
+
+
+def find_record(base_id: str, table: str, record_id: str, shape: Shape) -> AirtableCall:
+    """One record, if it stands in this table: a listing of one at most."""
+    if not RECORD_ID.fullmatch(record_id):
+        raise InvalidInput(f'"{record_id}" is not the id of a record (rec...)')
+    return list_records(base_id, table, Listing(formula=f'RECORD_ID()="{record_id}"', shape=shape), page_size=1)
 
 
 def create_records(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.airtable_gateway.conftest import WORKSPACE, Gateway, new_rows
+from integration.airtable_gateway.conftest import WORKSPACE, Gateway, new_rows, workspace_document, write_document
 
 from pyairtable_devkit.airtable.testing import BASE, SECOND_BASE, EmulatorThread
-from pyairtable_platform.common.errors import InvalidInput, Reason
+from pyairtable_platform.common.errors import InvalidInput, NotFound, Reason
 from pyairtable_platform.common.values import struct_to_dict
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2 as rpc
 from pyairtable_protos.airtable.v1 import record_pb2
@@ -163,3 +165,32 @@ async def test_usage_counts_every_call_by_base(gateway: Gateway) -> None:
     assert after.calls - before.calls == 3
     assert after.calls_by_base[BASE] - before.calls_by_base[BASE] == 2
     assert after.calls_by_base[""] - before.calls_by_base[""] == 1
+
+
+async def test_a_binding_of_tables_holds_for_single_records_and_their_comments(
+    gateway: Gateway, documents: Path
+) -> None:
+    contact = (await gateway.call("ListRecords", listing("Contacts", page_size=1))).records[0].id
+    project = (await gateway.call("ListRecords", listing("Projects", page_size=1))).records[0]
+    base = {"name": "crm", "baseId": BASE, "access": "ReadWrite", "default": True, "tables": ["Projects"]}
+    write_document(documents, workspace_document("narrow", bases=[base]))
+    where: dict[str, Any] = {"workspace": "narrow", "base_id": "crm", "table_id": "Projects"}
+    read = rpc.GetRecordRequest(**where, record_id=project.id, as_text=True, time_zone="UTC", user_locale="en")
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                answer = await gateway.call("GetRecord", read)
+                break
+            except NotFound:
+                await asyncio.sleep(0.1)  # the registry has not seen the file yet
+    assert answer.record.id == project.id
+    assert answer.record.fields.keys() == project.fields.keys()
+    comment = await gateway.call("CreateComment", rpc.CreateCommentRequest(**where, record_id=project.id, text="ours"))
+    assert comment.comment.text == "ours"
+    for method, request in (
+        ("GetRecord", rpc.GetRecordRequest(**where, record_id=contact)),
+        ("ListComments", rpc.ListCommentsRequest(**where, record_id=contact)),
+    ):
+        with pytest.raises(NotFound) as refused:
+            await gateway.call(method, request)
+        assert refused.value.reason is Reason.RECORD_NOT_FOUND
