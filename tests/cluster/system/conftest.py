@@ -1,0 +1,32 @@
+"""The whole system as `pyairtable-devkit cluster up` starts it: control plane, chart, platform, operator, emulators."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from integration.demo.running import DEVKIT, free_offset
+from kubernetes_kit.plane import REPOSITORY, require_programs
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The administrator's kubeconfig of a running system; nothing of it is left afterwards."""
+    require_programs()
+    data = tmp_path_factory.mktemp("system") / "data"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [str(DEVKIT), "cluster", arguments[0], "--data", str(data), *arguments[1:]]
+        return subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=170)
+
+    try:
+        up = run("up", "--detach", "--provider", "built", "--port-offset", str(free_offset()))
+        assert up.returncode == 0, up.stdout + up.stderr
+        path = Path(run("kubeconfig").stdout.strip())
+        assert yaml.safe_load(path.read_text())["contexts"]
+        yield path
+    finally:
+        run("down")
