@@ -1,7 +1,8 @@
 """Reconciles `Workspace` and `BaseBinding` resources into namespaces, secrets and Airtable base bindings.
 
-This distribution holds the names that the resources go by. The reconciler is not part of this version: a `Workspace`
-document is read from a file by the `workspaces` service until then.
+`main` wires it, `reconcile` is a pass over one workspace. The rules that it follows (`spec`, `manifests`, `compare`,
+`decide`, `access_keys`, `credentials`, `bases`, `conditions`, `status`) are functions without I/O; what reaches the
+cluster (`kube`, `watches`, `lease`) knows nothing of workspaces.
 """
 
 __version__ = "0.1.0"
