@@ -55,8 +55,8 @@ class Platform(Protocol):
     async def registered(self) -> list[Registered]:
         """Every entry."""
 
-    async def apply_keys(self, workspace: str, keys: Sequence[DeclaredKey]) -> None:
-        """Makes the declared keys of a workspace exactly these."""
+    async def apply_keys(self, workspace: str, uid: str, keys: Sequence[DeclaredKey]) -> None:
+        """Makes the declared keys of a workspace exactly these; none ends those of this object only."""
 
     async def verify(
         self, workspace: str, credential: workspace_pb2.SecretRef, base_ids: Sequence[str]
@@ -111,10 +111,10 @@ class GrpcPlatform:
             if not token:
                 return entries
 
-    async def apply_keys(self, workspace: str, keys: Sequence[DeclaredKey]) -> None:
+    async def apply_keys(self, workspace: str, uid: str, keys: Sequence[DeclaredKey]) -> None:
         """See Platform."""
         self._fence.check()
-        request = auth_pb2.ApplyAccessKeysRequest(workspace=workspace)
+        request = auth_pb2.ApplyAccessKeysRequest(workspace=workspace, uid=uid)
         for key in keys:
             declared = request.keys.add(key_id=key.key_id, sha256=key.sha256)
             if key.expires_at is not None:

@@ -235,7 +235,7 @@ class Reconciler:
         if issued.record is None:
             return []
         keys = access_keys.declared(issued.record, now)
-        fault = await self._registrar.declare(workspace.name, keys)
+        fault = await self._registrar.declare(workspace, keys)
         if fault is not None:
             return [fault]
         until = access_keys.status_of(issued.record, now).get("previousExpiresAt", "")

@@ -47,7 +47,7 @@ class Sweep:
         for entry in await self._platform.registered():
             if entry.source_kind == "Workspace" and entry.name not in known and await self._is_gone(entry):
                 log.warning("the registry holds %s, whose Workspace is gone: removing it", entry.name)
-                await self._platform.apply_keys(entry.name, ())
+                await self._platform.apply_keys(entry.name, entry.uid, ())
                 await self._platform.remove_workspace(entry.name, entry.uid)
 
     async def _is_gone(self, entry: Registered) -> bool:

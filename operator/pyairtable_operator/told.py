@@ -15,7 +15,8 @@ from pyairtable_operator.spec import Base, Workspace
 @dataclass(slots=True)
 class _Told:
     entry: bytes = b""
-    keys: tuple[DeclaredKey, ...] | None = None
+    keys: tuple[str, tuple[DeclaredKey, ...]] | None = None
+    """For which object, and which."""
 
 
 class Registrar:
@@ -47,23 +48,23 @@ class Registrar:
             told.entry = both
         return findings.platform_synced(workspace)
 
-    async def declare(self, workspace: str, keys: tuple[DeclaredKey, ...]) -> Finding | None:
+    async def declare(self, workspace: Workspace, keys: tuple[DeclaredKey, ...]) -> Finding | None:
         """Declares the keys that work now, and returns why that was not possible."""
-        told = self._told.setdefault(workspace, _Told())
-        if keys == told.keys:
+        told = self._told.setdefault(workspace.name, _Told())
+        if told.keys == (workspace.uid, keys):
             return None
         try:
-            await self._platform.apply_keys(workspace, keys)
+            await self._platform.apply_keys(workspace.name, workspace.uid, keys)
         except PlatformError as error:
             told.keys = None
             return findings.key_not_issued("PlatformUnavailable", str(error))
-        told.keys = keys
+        told.keys = (workspace.uid, keys)
         return None
 
     async def remove(self, workspace: Workspace) -> None:
         """Revokes the keys and takes the entry out. PlatformError when that was not possible."""
         self._told.pop(workspace.name, None)
-        await self._platform.apply_keys(workspace.name, ())
+        await self._platform.apply_keys(workspace.name, workspace.uid, ())
         await self._platform.remove_workspace(workspace.name, workspace.uid)
 
     def again(self, name: str) -> None:

@@ -74,6 +74,8 @@ class State:
 
     registry: dict[str, workspace_pb2.Workspace] = field(default_factory=dict)
     keys: dict[str, dict[str, auth_pb2.DeclaredAccessKey]] = field(default_factory=dict)
+    key_uids: dict[str, str] = field(default_factory=dict)
+    """The object that the keys of a workspace are for."""
     calls: Counter[str] = field(default_factory=Counter)
     bases: dict[str, airtable_pb2.VerifiedBase] = field(default_factory=dict)
     bad_versions: dict[str, str] = field(default_factory=dict)
@@ -241,9 +243,12 @@ class _Auth(auth_grpc.AuthServiceServicer):
         self, request: auth_pb2.ApplyAccessKeysRequest, context: Any
     ) -> auth_pb2.ApplyAccessKeysResponse:
         await _enter(self.state, "auth", "ApplyAccessKeys", context, request.workspace)
-        declared = {key.key_id: key for key in request.keys}
-        changed = self.state.keys.get(request.workspace, {}) != declared
-        self.state.keys[request.workspace] = declared
+        name, declared = request.workspace, {key.key_id: key for key in request.keys}
+        if not declared and request.uid and request.uid != self.state.key_uids.get(name, request.uid):
+            return auth_pb2.ApplyAccessKeysResponse()  # those are another object's
+        before = self.state.keys.get(name, {}), self.state.key_uids.get(name)
+        self.state.keys[name], self.state.key_uids[name] = declared, request.uid
+        changed = before != (declared, request.uid)
         return auth_pb2.ApplyAccessKeysResponse(changed=changed)
 
 

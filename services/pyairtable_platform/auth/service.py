@@ -108,8 +108,8 @@ class AuthService:
                 log.info("access key revoked", extra={"key": key_id, "workspace": workspace})
         return key
 
-    async def apply(self, workspace: str, declared: Sequence[Declared]) -> bool:
-        """Make the declared keys of a workspace exactly these; False when they were."""
+    async def apply(self, workspace: str, declared: Sequence[Declared], *, uid: str = "") -> bool:
+        """Make the declared keys of a workspace exactly these, for the object with this uid; False when they were."""
         wanted = {key.key_id: key for key in declared}
         if len(wanted) < len(declared):
             raise InvalidInput.at("keys", "the same key_id stands there twice")
@@ -119,9 +119,9 @@ class AuthService:
             check_declarable(workspace, taken)
             changed = False
             for key_id, want in wanted.items():
-                changed |= await _declare(known, workspace, want, taken.get(key_id), now)
+                changed |= await _declare(known, workspace, uid, want, taken.get(key_id), now)
             for key in await known.all():
-                if key.is_declared and key.revoked_at is None and key.key_id not in wanted:
+                if is_left_out(key, wanted, uid) and key.revoked_at is None:
                     await known.update(replace(key, revoked_at=now))
                     changed = True
         if changed:
@@ -218,15 +218,25 @@ def check_declarable(workspace: str, taken: Mapping[str, AccessKey]) -> None:
             raise FailedPrecondition(f"the access key {key.key_id} was revoked: make a new key", key=key.key_id)
 
 
+def is_left_out(key: AccessKey, wanted: Mapping[str, Declared], uid: str) -> bool:
+    """Whether a declaration without this key revokes it.
+
+    Who declares nothing for an object is done with it, maybe late: the keys of its successor are none of his business.
+    """
+    if not key.is_declared or key.key_id in wanted:
+        return False
+    return bool(wanted) or not uid or key.workspace_uid in ("", uid)
+
+
 async def _declare(
-    known: KeysOfWorkspace, workspace: str, want: Declared, taken: AccessKey | None, now: datetime
+    known: KeysOfWorkspace, workspace: str, uid: str, want: Declared, taken: AccessKey | None, now: datetime
 ) -> bool:
     """Write one declared key as it is wanted; False when it was so."""
     if taken is None:
-        key = AccessKey(want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, expires_at=want.expires_at)
+        key = AccessKey(want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, uid, want.expires_at)
         await insert(known, key)
         return True
-    wanted = replace(taken, sha256=want.sha256, expires_at=want.expires_at, revoked_at=None)
+    wanted = replace(taken, workspace_uid=uid, sha256=want.sha256, expires_at=want.expires_at, revoked_at=None)
     if wanted == taken:
         return False
     await known.update(wanted)

@@ -67,7 +67,8 @@ class AuthServicer:
             Declared(key.key_id, bytes.fromhex(key.sha256), moment(key, "expires_at", f"keys[{at}].expires_at"))
             for at, key in enumerate(request.keys)
         ]
-        return rpc.ApplyAccessKeysResponse(changed=await self._service.apply(request.workspace, declared))
+        changed = await self._service.apply(request.workspace, declared, uid=request.uid)
+        return rpc.ApplyAccessKeysResponse(changed=changed)
 
 
 def moment(message: Any, field: str, path: str = "") -> datetime | None:

@@ -23,7 +23,7 @@ _INSERT = text(
     f"INSERT INTO access_keys ({_LISTED}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
     "ON CONFLICT (key_id) DO NOTHING RETURNING 1"
 )
-_CHANGED = ("sha256", "expires_at", "revoked_at", "is_revoked_for_good", "replaced_by")
+_CHANGED = ("workspace_uid", "sha256", "expires_at", "revoked_at", "is_revoked_for_good", "replaced_by")
 _UPDATE = text(
     f"UPDATE access_keys SET {', '.join(f'{name} = :{name}' for name in _CHANGED)} WHERE key_id = :key_id"  # noqa: S608
 )

@@ -177,6 +177,52 @@ async def test_what_was_revoked_by_hand_is_not_declared_again(auth: AuthService)
     assert await auth.apply("acme", [declared("two")])
 
 
+DECLARED_TEXT = f"pya_operator0001_{'k' * 43}"
+DECLARED = Declared("operator0001", hashlib.sha256(DECLARED_TEXT.encode()).digest(), None)
+
+
+async def works(replica: Replica, text: str = DECLARED_TEXT) -> bool:
+    try:
+        await replica.service.authorize(text, "")
+    except Unauthenticated:
+        return False
+    return True
+
+
+async def test_a_declared_key_opens_only_the_object_it_was_declared_for(replicas: tuple[Replica, Replica]) -> None:
+    first, second = replicas
+    assert await first.service.apply("acme", [DECLARED], uid="uid-1")
+    assert not await second.service.apply("acme", [DECLARED], uid="uid-1")
+    assert await works(first)
+    assert await works(second)
+    first.registry.uids["acme"] = second.registry.uids["acme"] = "uid-2"
+    with pytest.raises(Unauthenticated, match="made anew"):
+        await first.service.authorize(DECLARED_TEXT, "")
+    assert await first.service.apply("acme", [DECLARED], uid="uid-2"), "the new object's operator says it is its key"
+    assert await works(second)
+
+
+async def test_who_is_done_with_an_object_late_does_not_end_its_successors_keys(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    first, _ = replicas
+    await first.service.apply("acme", [declared("one")], uid="uid-0")
+    assert await first.service.apply("acme", [DECLARED], uid="uid-1")
+    assert {key.key_id for key in (await first.service.page("acme", "", 9, ""))[0] if key.revoked_at} == {"declaredone"}
+    assert not await first.service.apply("acme", [], uid="uid-0")
+    assert await works(first)
+    assert await first.service.apply("acme", [], uid="uid-1")
+    assert not await works(first)
+
+
+async def test_keys_declared_without_an_object_end_with_any(replicas: tuple[Replica, Replica]) -> None:
+    first, _ = replicas
+    await first.service.apply("acme", [DECLARED])
+    assert await works(first)
+    assert await first.service.apply("acme", [], uid="uid-1")
+    assert not await works(first)
+
+
 async def test_declared_keys_are_rotated_by_their_owner_only(auth: AuthService) -> None:
     await auth.apply("acme", [declared("one")])
     with pytest.raises(FailedPrecondition, match="operator"):

@@ -512,21 +512,28 @@ class ApplyAccessKeysRequest(_message.Message):
 
     WORKSPACE_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
     workspace: _builtins.str
     """The workspace they open."""
+    uid: _builtins.str
+    """metadata.uid of the Workspace object they are for: they open no other one of the same name. An empty list with it
+    leaves keys alone that were declared for another object. Empty is any: the keys open whatever has the name, and an
+    empty list revokes all.
+    """
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeclaredAccessKey]:
-        """All of them; empty revokes all."""
+        """All of them; empty revokes those of this uid."""
 
     def __init__(
         self,
         *,
         workspace: _builtins.str = ...,
         keys: _abc.Iterable[Global___DeclaredAccessKey] | None = ...,
+        uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "uid", b"uid", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
