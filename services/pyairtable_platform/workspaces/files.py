@@ -48,7 +48,7 @@ class FileSource:
         try:
             documents = read_documents(self._path) if self._path else {}
             places = {name: str(file) for file in self._files() for name in read_documents(file)}
-        except DocumentError as error:
+        except (DocumentError, OSError) as error:
             self._seen = fingerprint
             self._error = str(error)
             log.error("workspace documents cannot be used", extra={"error": self._error})
@@ -77,5 +77,8 @@ class FileSource:
 
     def _fingerprint(self) -> object:
         """Names, sizes and times of the files: cheap, and enough to notice an edit."""
-        stats = [(str(file), file.stat()) for file in self._files() if file.exists()]
-        return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats] or "none"
+        try:
+            stats = [(str(file), file.stat()) for file in self._files()]
+        except OSError as error:  # one went away since it was listed: read what there is, and look again next time
+            return str(error)
+        return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -129,6 +130,47 @@ async def test_a_broken_file_changes_nothing_and_is_told(registry: Registry, fol
     with pytest.raises(FailedPrecondition, match="nonsense"):
         await files.check()
     assert registry.get("acme").version == 1
+
+
+@pytest.mark.parametrize("after", ["glob", "stat"])
+async def test_a_file_that_goes_away_while_it_is_looked_at_is_gone(
+    registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    files = FileSource(folder, registry)
+    await files.refresh()
+    beta, look = write(folder, "beta"), getattr(Path, after)
+
+    def then_gone(path: Path, *args: Any, **options: Any) -> Any:
+        found = look(path, *args, **options)
+        if after == "glob":
+            found = list(found)
+        if path == (folder if after == "glob" else beta):
+            beta.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, after, then_gone)
+    await files.refresh()
+    await files.check()
+    assert [item.name for item in registry.snapshot().workspaces] == ["acme"]
+
+
+async def test_a_folder_that_may_not_be_read_changes_nothing_and_is_told(
+    registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FileSource(folder, registry)
+    await files.refresh()
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    await files.refresh()
+    with pytest.raises(FailedPrecondition, match="Permission denied"):
+        await files.check()
+    assert registry.get("acme").version == 1
+    monkeypatch.undo()
+    await files.refresh()
+    await files.check()
 
 
 async def test_files_wait_for_the_store(store: MemoryStore, registry: Registry, folder: Path) -> None:
