@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.identity import Identity, identity_of, kid_of, refused
+from pyairtable_platform.common.remembered import Shared
 
 from .records import Store
 from .signing import Seal, SigningKey, StoredSigningKey
+
+log = logging.getLogger(__name__)
 
 RENEWABLE_SECONDS = 3600.0
 """So long after its end an identity token can still be renewed by a peer: the longest that a call may take."""
 
 _REREAD_SECONDS = 30.0
+_THE_KEYS = b"keys"
 
 
 class Signers:
@@ -27,18 +33,27 @@ class Signers:
         self._stored: Sequence[StoredSigningKey] = ()
         self._read_at = float("-inf")
         self._opened: SigningKey | None = None
+        self._asked: Shared[None] = Shared()
 
     async def check(self) -> None:
         """For readiness: there is a key, and JWT_SECRET opens it."""
         await self.current()
 
     async def stored(self) -> Sequence[StoredSigningKey]:
-        """All keys, the newest first; made when there is none."""
+        """All keys, the newest first; made when there is none. While PostgreSQL is away those known go on counting."""
         if time.monotonic() - self._read_at > _REREAD_SECONDS:
+            await self._asked.ask(_THE_KEYS, self._read)
+        return self._stored
+
+    async def _read(self) -> None:
+        try:
             known = await self._store.signing_keys()
             self._stored = known or await self._store.first_signing_key(self._seal.new())
-            self._read_at = time.monotonic()
-        return self._stored
+        except Unavailable:
+            if not self._stored:
+                raise
+            log.warning("the signing keys could not be read again: those known go on counting")
+        self._read_at = time.monotonic()
 
     async def current(self) -> SigningKey:
         """The key that signs."""
