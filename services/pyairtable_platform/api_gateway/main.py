@@ -37,6 +37,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             access = open_access(settings)
             callers = Callers(access, settings.trusted_proxies)
             contract = rest_routes([(each.descriptor, each.channel) for each in upstreams], prefix="/api")
+            passthrough = PassThrough(upstreams, limiter, callers)
             names = [str(upstream.descriptor.full_name) for upstream in upstreams]
             yield Service(
                 name="api-gateway",
@@ -47,7 +48,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 public_paths=PAGE_PATHS,
                 access=access,
                 edge=lambda app: Edge(app, settings, limiter, callers),
-                generic_handlers=[PassThrough(upstreams, limiter, callers), reflection_v1(names)],
+                generic_handlers=[passthrough, reflection_v1(names)],
+                count_grpc=passthrough.count,
                 reflected=names,
             )
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -30,6 +31,8 @@ STATUS_DETAILS = "grpc-status-details-bin"
 _HOP_BY_HOP = frozenset({REQUEST_ID_HEADER, "user-agent", "x-forwarded-for", "x-forwarded-proto"})
 # Checked here and replaced by ours: what a caller shows at the door proves nothing behind it.
 _CREDENTIALS = frozenset({API_KEY_HEADER, AUTHORIZATION_HEADER})
+_LIMITS: ContextVar[Metadata] = ContextVar("limits", default=())
+"""What the caller of this call may still do."""
 
 
 class PassThrough(grpc.GenericRpcHandler):
@@ -74,11 +77,10 @@ class PassThrough(grpc.GenericRpcHandler):
     @asynccontextmanager
     async def _forwarded(self, rpc: Any, request: Any, call: Call, upstream: Upstream) -> AsyncIterator[Any]:
         """The call to the service behind, whose status becomes ours, and which ends when ours does."""
-        limits = await self._count(call)
         metadata = (*forwarded_metadata(call), *await upstream.channel.metadata())
         forwarded = rpc(request, timeout=context.remaining_seconds(), metadata=metadata)
         try:
-            await call.send_initial_metadata((*limits, *await forwarded.initial_metadata()))
+            await call.send_initial_metadata((*_LIMITS.get(), *await forwarded.initial_metadata()))
             yield forwarded
             call.set_trailing_metadata(tuple(await forwarded.trailing_metadata()))
         except grpc.aio.AioRpcError as error:
@@ -86,16 +88,16 @@ class PassThrough(grpc.GenericRpcHandler):
         finally:
             forwarded.cancel()
 
-    async def _count(self, call: Call) -> Metadata:
-        """Count the call for its caller; raises RateLimited."""
+    async def count(self, call: Call) -> None:
+        """Count the call for its caller; raises RateLimited. Before its credential is looked at, as over HTTP: else
+        keys could be guessed without end."""
         shown = [(key, value) for key, value in call.invocation_metadata() or () if isinstance(value, str)]
         forwarded_for = ",".join(value for key, value in shown if key == "x-forwarded-for")
         address = self._callers.address(grpc_peer_address(call.peer()), forwarded_for)
         verdict = await self._limiter.take(self._callers.name(address, dict(shown)))
-        if verdict is None:
-            return ()
-        verdict.raise_if_refused()
-        return tuple(verdict.headers().items())
+        if verdict is not None:
+            verdict.raise_if_refused()
+            _LIMITS.set(tuple(verdict.headers().items()))
 
 
 def method_path(method: MethodDescriptor) -> str:

@@ -1,7 +1,7 @@
 """What happens to every gRPC call before and after a servicer: one interceptor, in this order.
 
-request id and deadline -> access -> workspace and role -> validation -> the servicer -> errors to google.rpc.Status
--> metrics.
+request id and deadline -> count (at the door) -> access -> workspace and role -> validation -> the servicer
+-> errors to google.rpc.Status -> metrics.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ from .validation import validate
 
 log = logging.getLogger(__name__)
 
+Count = Callable[[Any], Awaitable[None]]
+"""Told of each call (its ServicerContext) before anybody looks at its credential; may raise to refuse it."""
+
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every RPC of ours; gRPC's own services (health, reflection) pass untouched."""
 
-    def __init__(self, access: Access, default_timeout: float) -> None:
+    def __init__(self, access: Access, default_timeout: float, count: Count | None = None) -> None:
         self._access = access
         self._default_timeout = default_timeout
+        self._count = count
 
     async def intercept_service(
         self,
@@ -110,6 +114,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def _admitted(self, method: str, request: Any, call: Any, headers: dict[str, str]) -> dict[str, Any]:
         """What is known of a caller that may make this call; raises Unauthenticated or Denied for others."""
+        if self._count is not None:
+            await self._count(call)
         rpc = method.replace("/", ".")
         identity = await self._access.admit(rule_of(rpc), grpc_peer_address(call.peer()), headers)
         if identity is None:

@@ -30,7 +30,7 @@ from .access import DEVELOPMENT_NOTE, Access, open_access
 from .channels import MAX_MESSAGE_BYTES, ServiceChannel, open_channel
 from .health import Check, Health
 from .http import build_app
-from .interceptors import CallInterceptor
+from .interceptors import CallInterceptor, Count
 from .logs import configure_logging
 from .rest.handler import rest_routes
 from .settings import ServiceSettings, load
@@ -78,6 +78,8 @@ class Service:
     """Called when the service goes unready: end streams that would otherwise hold it until the grace is over."""
     generic_handlers: Sequence[grpc.GenericRpcHandler] = ()
     """For gRPC methods that no servicer has (the door's pass-through)."""
+    count_grpc: Count | None = None
+    """Counts gRPC calls, also those whose credential will be refused (the door's rate limit)."""
     reflected: Sequence[str] = ()
     """Full names of services that reflection lists beside our own."""
 
@@ -212,7 +214,8 @@ class RunningService:
         log.info("stopped")
 
     async def _start_grpc(self) -> int:
-        interceptor = CallInterceptor(self._access, self._settings.request_timeout_seconds)
+        timeout = self._settings.request_timeout_seconds
+        interceptor = CallInterceptor(self._access, timeout, self.service.count_grpc)
         self._grpc = server = grpc.aio.server(interceptors=[interceptor], options=self._grpc_options())
         for servicer in self.service.servicers:
             servicer.register(servicer.implementation, server)

@@ -67,6 +67,26 @@ async def test_replicas_and_protocols_share_one_window(open_door: OpenDoor, behi
     assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
 
 
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+async def test_guesses_over_grpc_cost_their_address_too(open_door: OpenDoor, behind: Behind, header: str) -> None:
+    async with open_door(behind, rate_limit_rpm=LIMIT, api_key="a-test-key") as door:
+        async with grpc.aio.insecure_channel(door.grpc_target) as channel:
+            stub: Any = tool_service_pb2_grpc.ToolServiceStub(channel)
+            codes = []
+            for n in range(LIMIT + 1):
+                guess = ((header, FORGED[header].format(n=n)),)
+                with pytest.raises(grpc.aio.AioRpcError) as failure:
+                    await stub.ListTools(tool_service_pb2.ListToolsRequest(), metadata=guess)
+                codes.append(failure.value.code())
+            right = stub.ListTools(tool_service_pb2.ListToolsRequest(), metadata=(("x-api-key", "a-test-key"),))
+            await right  # a caller that proves who it is does not pay for others at its address
+            left = dict(await right.initial_metadata())["ratelimit-remaining"]
+        assert (await door.http.get("/api/tools", headers={header: "Bearer one-more"})).status_code == 429
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * LIMIT + [grpc.StatusCode.RESOURCE_EXHAUSTED]
+    assert left == str(LIMIT - 1)
+    assert len(behind.recorder.calls) == 1
+
+
 async def test_the_page_and_probes_are_not_counted(open_door: OpenDoor, behind: Behind) -> None:
     async with open_door(behind, rate_limit_rpm=1) as door:
         for path in ("/", "/static/app.js", "/health", "/ready", "/metrics") * 2:
