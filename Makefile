@@ -29,9 +29,14 @@ cluster-programs: setup ## Build etcd, Kubernetes and helm for it from their Go 
 	@$(BIN)/pyairtable-devkit cluster programs
 
 .PHONY: test
-test: setup test-deps ## Run every check that needs no account, key or cluster (ARGS are pytest's)
+test: setup test-deps ## Run every check that needs no account, key or cluster of yours (ARGS are pytest's)
 	@echo "All tests on two cores. Less: make test-fast, or make test ARGS=tests/unit/devkit"
-	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not torture" $(ARGS)
+
+.PHONY: torture
+torture: setup test-deps ## Run what `make test` leaves out: the rest of the exhaustive sweeps, 1,000 random transitions
+	@HISTORIES=70 $(BIN)/pytest -n 2 --dist loadscope --timeout 7200 -m torture tests/cluster $(ARGS)
+	@HISTORIES=70 $(BIN)/pytest --timeout 7200 tests/cluster/faults/test_histories.py
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take no more than a few seconds and need no browser or cluster

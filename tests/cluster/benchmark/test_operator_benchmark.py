@@ -8,15 +8,17 @@ from kubernetes_kit.plane import require_programs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
+WORKSPACES = 6
+
 
 def test_a_small_run_has_every_figure() -> None:
     require_programs()
     said: list[str] = []
-    results = operator_run.measure(20, 8.0, 3, said.append)
-    assert results["flood"]["workspaces"] == 20
-    assert results["bare_loop"]["objects"] == 20 * results["objects_per_workspace"]
+    results = operator_run.measure(WORKSPACES, 3.0, 2, said.append)
+    assert results["flood"]["workspaces"] == WORKSPACES
+    assert results["bare_loop"]["objects"] == WORKSPACES * results["objects_per_workspace"]
     assert results["flood"]["writes_per_workspace"] >= results["objects_per_workspace"] - 1
-    assert results["single_ms"]["samples"] == 3
+    assert results["single_ms"]["samples"] == 2
     kept = {row[0]: row[3] for row in operator_run.verdicts(results)}
     idle = results["idle"]
     assert (idle["operator_writes"], idle["operator_reads"], idle["writes"]) == (0, 0, 0), idle
