@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +16,10 @@ from . import context
 from .channels import ServiceChannel
 from .context import CallContext
 from .errors import Denied, NotFound, PyAirtableError, Unauthenticated, Unavailable
-from .identity import Identity, Verifier
+from .identity import Identity, Verifier, is_out_of_time
 from .remembered import Remembered, Shared, fingerprint
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30.0
 """So long a key that was revoked may still open a door."""
@@ -104,10 +107,19 @@ class Authorizer:
             raise
         except PyAirtableError as error:
             raise away() from error
-        # What auth signed is verified as any other token is: a misrouted call gives nobody an identity.
-        identity = replace(await self._verifier.verify(answer.identity_token), renew=self._renew)
+        identity = replace(await self._issued(answer.identity_token), renew=self._renew)
         self._answers.put(known, identity, min(ANSWER_SECONDS, identity.expires_at - time.time()))
         return identity
+
+    async def _issued(self, token: str) -> Identity:
+        """What auth signed is verified as any other token is: a misrouted call gives nobody an identity."""
+        try:
+            return await self._verifier.verify(token)
+        except Unauthenticated as refusal:
+            if not is_out_of_time(refusal):
+                raise
+            log.error("the clock of this machine and the auth service's differ: set both by NTP")
+            raise clocks_differ() from refusal
 
 
 def copied(refusal: Refusal) -> Refusal:
@@ -115,6 +127,15 @@ def copied(refusal: Refusal) -> Refusal:
     again = type(refusal)(refusal.message, reason=refusal.reason)
     again.metadata = dict(refusal.metadata)
     return again
+
+
+def clocks_differ() -> Unavailable:
+    """No fault of the caller's: his key is right, and another one would fare no better."""
+    return Unavailable(
+        "the identity token that the auth service issued just now is out of its time here: the clocks of the two "
+        "machines differ; set both by NTP",
+        dependency="auth",
+    )
 
 
 def away() -> Unavailable:

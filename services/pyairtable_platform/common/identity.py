@@ -132,6 +132,8 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
         )
     except jwt.ExpiredSignatureError as error:
         raise refused("it has expired") from error
+    except jwt.ImmatureSignatureError as error:
+        raise refused("it was issued in the future: the clocks of the machines differ") from error
     except jwt.InvalidTokenError as error:
         raise refused("it was not signed by this installation, or not for it") from error
     texts = [claims[name] for name in ("sub", "workspace", "role", "scope")]
@@ -139,6 +141,11 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
         raise refused("its claims are not ours")
     principal, workspace, role, scope = texts
     return Identity(principal, workspace, role, frozenset(scope.split()), float(claims["exp"]), token)
+
+
+def is_out_of_time(refusal: Unauthenticated) -> bool:
+    """Whether a token that is ours was refused for its times only."""
+    return isinstance(refusal.__cause__, jwt.ExpiredSignatureError | jwt.ImmatureSignatureError)
 
 
 def refused(why: str) -> Unauthenticated:

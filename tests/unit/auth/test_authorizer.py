@@ -6,11 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import pytest
 from integration.auth.fake_auth import FakeAuth, serving
 
+from pyairtable_platform.auth.signing import SigningKey
 from pyairtable_platform.common import context
 from pyairtable_platform.common.authorizer import Authorizer
 from pyairtable_platform.common.channels import ServiceChannel
@@ -131,6 +134,42 @@ async def test_an_answer_that_auth_did_not_sign_counts_for_nothing(fake: FakeAut
         fake.signer = other.signer  # type: ignore[method-assign]
         with pytest.raises(Unauthenticated):
             await authorizer.of_key("pya_good")
+
+
+@dataclass(frozen=True)
+class ElsewhereInTime(SigningKey):
+    """Signs as on a machine whose clock is ahead by so many seconds."""
+
+    ahead: float
+
+    def sign(self, **told: Any) -> tuple[str, float]:
+        with pytest.MonkeyPatch.context() as patch:
+            now = time.time() + self.ahead
+            patch.setattr(time, "time", lambda: now)
+            return super().sign(**told)
+
+
+def auth_with_clock(fake: FakeAuth, ahead: float) -> None:
+    signer = ElsewhereInTime(fake.signer().kid, fake.signer().private_key, ahead)
+    fake.signer = lambda: signer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("ahead", [-120, 120])
+async def test_a_token_out_of_time_when_it_is_issued_tells_of_the_clocks(fake: FakeAuth, ahead: float) -> None:
+    auth_with_clock(fake, ahead)
+    fake.seconds = 600
+    async with asking(fake) as (authorizer, _):
+        with pytest.raises(Unavailable, match="clocks of the two machines differ") as refusal:
+            await authorizer.of_key("pya_good")
+        assert refusal.value.metadata == {"dependency": "auth"}
+
+
+@pytest.mark.parametrize("ahead", [-60, 3])
+async def test_clocks_that_differ_by_what_the_docs_say_are_tolerated(fake: FakeAuth, ahead: float) -> None:
+    auth_with_clock(fake, ahead)
+    fake.seconds = 600
+    async with asking(fake) as (authorizer, _):
+        assert (await authorizer.of_key("pya_good")).workspace == "acme"
 
 
 def test_memory_is_bounded_and_holds_no_credentials() -> None:
