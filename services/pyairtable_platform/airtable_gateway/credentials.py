@@ -24,7 +24,7 @@ class Credentials:
             return self._from_environment(workspace)
         if workspace.airtable_secret is None:
             raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")
-        return await self._secrets.read(workspace.name, workspace.airtable_secret, candidate=candidate)
+        return await self._secrets.read(workspace.tenant, workspace.airtable_secret, candidate=candidate)
 
     def _from_environment(self, workspace: Workspace) -> Credential:
         try:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from . import context
-from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER
+from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER, TENANT_HEADER
 from .status import from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -60,6 +60,8 @@ class ServiceChannel:
         pairs = [(REQUEST_ID_HEADER, context.request_id())] if context.request_id() else []
         if self._api_key:
             pairs.append((API_KEY_HEADER, self._api_key))
+        if context.current().tenant:
+            pairs.append((TENANT_HEADER, context.current().tenant))
         tenant = context.identity()
         if tenant is not None:
             pairs.append((AUTHORIZATION_HEADER, f"Bearer {await tenant.forwarded_token()}"))

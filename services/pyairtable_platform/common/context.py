@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 REQUEST_ID_HEADER = "x-request-id"
 API_KEY_HEADER = "x-api-key"
 AUTHORIZATION_HEADER = "authorization"
+TENANT_HEADER = "pyairtable-tenant"
+"""The tenant of the work that a call is part of. It grants nothing: what is another's is refused."""
 
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,15 @@ class CallContext:
     """A call in progress. `deadline` is a time of `time.monotonic`, None when there is no limit.
 
     `identity` is the tenant it is for; None when it is nobody's: a peer's, or anybody's in open development mode.
+    `tenant` (`Workspace.tenant`) is set for work that outlasts the call that began it: it is refused when the workspace
+    was made anew meanwhile.
     """
 
     request_id: str = ""
     workspace: str = ""
     deadline: float | None = None
     identity: Identity | None = None
+    tenant: str = ""
 
 
 _current: contextvars.ContextVar[CallContext] = contextvars.ContextVar("call", default=CallContext())  # noqa: B039 - frozen
@@ -91,8 +96,13 @@ def entered(call: CallContext) -> Iterator[None]:
         _current.reset(token)
 
 
+def accepted_tenant(offered: str | None) -> str:
+    """The tenant that a caller says its work is of, if it can be one."""
+    return offered if offered and _SANE.fullmatch(offered) else ""
+
+
 def accepted_request_id(offered: str | None) -> str:
     """The caller's request id if it is harmless in logs and headers, else a new one."""
-    if offered and _SANE_REQUEST_ID.fullmatch(offered):
+    if offered and _SANE.fullmatch(offered):
         return offered
     return uuid.uuid4().hex

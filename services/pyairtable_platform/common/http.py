@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import context, metrics, tracing
 from .access import PUBLIC, WORKSPACE, Access, rule_of
 from .browsers import check_host, check_origin
-from .context import REQUEST_ID_HEADER, CallContext
+from .context import REQUEST_ID_HEADER, TENANT_HEADER, CallContext
 from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason, Unauthenticated
 from .health import Health
 from .identity import Identity
@@ -132,7 +132,8 @@ class Border:
                 deadline = time.monotonic() + self._seconds(headers)
                 bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes, deadline)
                 workspace = identity.workspace if identity else ""
-                with context.entered(CallContext(call.request_id, workspace, deadline, identity)):
+                tenant = context.accepted_tenant(headers.get(TENANT_HEADER))
+                with context.entered(CallContext(call.request_id, workspace, deadline, identity, tenant)):
                     await self._app(scope, bounded, answer)
             except ClientDisconnect:
                 log.debug("the caller left before the whole request had come")

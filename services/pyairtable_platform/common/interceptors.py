@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 from . import context, metrics, tracing
 from .access import Access, check_call, grpc_peer_address, named_workspaces, rule_of
-from .context import REQUEST_ID_HEADER, CallContext
+from .context import REQUEST_ID_HEADER, TENANT_HEADER, CallContext
 from .errors import DeadlineExceeded, Internal, PyAirtableError
 from .status import codes, to_status
 from .validation import validate
@@ -82,6 +82,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)),
             workspace=next(iter(named_workspaces(request)), ""),
             deadline=None if timeout is None else time.monotonic() + timeout,
+            tenant=context.accepted_tenant(headers.get(TENANT_HEADER)),
         )
         with (
             context.entered(current),

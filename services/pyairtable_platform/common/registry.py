@@ -106,6 +106,8 @@ class WorkspaceRegistry:
         workspace = known.get(name)
         if workspace is None:
             raise NotFound(f'there is no workspace "{name}"', reason=Reason.WORKSPACE_NOT_FOUND, workspace=name)
+        if context.current().tenant not in ("", workspace.tenant):
+            raise made_anew(workspace)
         return workspace
 
     def _known(self) -> dict[str, Workspace]:
@@ -123,6 +125,12 @@ class WorkspaceRegistry:
             raise NotFound("there is no workspace yet: apply a Workspace document", reason=Reason.WORKSPACE_NOT_FOUND)
         names = ", ".join(sorted(known))
         raise InvalidInput.at("workspace", f"name one of {names}", reason=Reason.WORKSPACE_REQUIRED)
+
+
+def made_anew(workspace: Workspace) -> NotFound:
+    """The error for work that began in a workspace of this name which is no more."""
+    text = f'workspace "{workspace.name}" was removed and made anew meanwhile: start again'
+    return NotFound(text, reason=Reason.WORKSPACE_NOT_FOUND, workspace=workspace.name)
 
 
 def in_use(workspace: Workspace) -> Workspace:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .errors import FailedPrecondition, PyAirtableError, Reason, Unavailable
-from .workspace import SecretRef
+from .workspace import SecretRef, name_of
 
 MOST_REMEMBERED = 10_000
 """References; the least recently used is forgotten first."""
@@ -76,7 +76,7 @@ class _Pause:
 
 @dataclass(eq=False, slots=True)
 class _Known:
-    """What is remembered of one reference of one workspace."""
+    """What is remembered of one reference of one tenant."""
 
     in_force: _Value | None = None
     candidate: _Value | None = None
@@ -91,24 +91,24 @@ class Secrets:
         self._source = source
         self._what = what
         self._clock = clock
-        # By workspace too: what one workspace may read says nothing about another that names the same Secret.
+        # By tenant too: what one may read says nothing about another that names the same Secret.
         self._known: OrderedDict[tuple[str, str, str], _Known] = OrderedDict()
 
-    async def read(self, workspace: str, secret: SecretRef, *, candidate: bool = False) -> Credential:
-        """The credential that a reference means.
+    async def read(self, tenant: str, secret: SecretRef, *, candidate: bool = False) -> Credential:
+        """The credential that a reference of a tenant (`Workspace.tenant`) means.
 
         A candidate is a value that is to be checked: it is looked for at once, whatever failed before, and does not
         displace the value in force. Raises FailedPrecondition (CREDENTIAL_MISSING) or Unavailable.
         """
-        known = self._entry(workspace, secret)
+        known = self._entry(tenant, secret)
         remembered = self._remembered(known, secret.version, candidate)
         if remembered is not None:
             return remembered.credential
         if not candidate:
             self._raise_while_paused(known, secret.version)
         try:
-            value = await self._read(known, workspace, secret)
-            self._require_version(value, workspace, secret)
+            value = await self._read(known, name_of(tenant), secret)
+            self._require_version(value, name_of(tenant), secret)
         except (FailedPrecondition, Unavailable) as error:
             if isinstance(error, Unavailable) and not secret.version and known.in_force is not None:
                 return known.in_force.credential
@@ -122,8 +122,8 @@ class Secrets:
             known.in_force = value
         return value.credential
 
-    def _entry(self, workspace: str, secret: SecretRef) -> _Known:
-        key = (workspace, secret.name, secret.key)
+    def _entry(self, tenant: str, secret: SecretRef) -> _Known:
+        key = (tenant, secret.name, secret.key)
         known = self._known.setdefault(key, _Known())
         self._known.move_to_end(key)
         while len(self._known) > MOST_REMEMBERED:

@@ -9,6 +9,8 @@ from pyairtable_protos.workspaces.v1 import workspace_pb2
 from .errors import InvalidInput, NotFound, Reason
 
 DEFAULT_BASE = "default"
+CUSTOM_RESOURCE = "Workspace"
+"""The kind of a source that has a uid."""
 
 _ACCESS = {
     workspace_pb2.BASE_ACCESS_READ_ONLY: "ReadOnly",
@@ -81,6 +83,15 @@ class Workspace:
     owners: tuple[Owner, ...] = ()
     source: Source = field(default_factory=Source)
 
+    @property
+    def tenant(self) -> str:
+        """What stands for this workspace in stores and caches, never before people: at most 128 characters.
+
+        The name, and for a custom resource its uid too: what is made anew under a name inherits nothing. A file has
+        no identity but its name.
+        """
+        return f"{self.name}:{self.source.uid}" if self.source.kind == CUSTOM_RESOURCE else self.name
+
     def base(self, reference: str) -> BaseBinding:
         """The base that a caller means: by id, by bound name, or the default one for "" and "default"."""
         if reference in ("", DEFAULT_BASE):
@@ -106,6 +117,11 @@ class Workspace:
 
     def _base_names(self) -> str:
         return ", ".join(f"{binding.name} ({binding.base_id})" for binding in self.bases) or "none"
+
+
+def name_of(tenant: str) -> str:
+    """The name of the workspace of a tenant (`Workspace.tenant`); no name holds a colon."""
+    return tenant.partition(":")[0]
 
 
 def from_message(message: workspace_pb2.Workspace) -> Workspace:

@@ -45,7 +45,7 @@ class ModelKeys:
         if self._secrets is None:
             remedy = "this installation has no place for keys of workspaces: set SECRETS_PATH or SECRETS_NAMESPACE"
             raise missing(workspace.name, WHAT, "spec.llm.apiKeySecretRef", remedy)
-        return await self._secrets.read(workspace.name, workspace.llm.api_key)
+        return await self._secrets.read(workspace.tenant, workspace.llm.api_key)
 
     def _from_environment(self) -> Credential:
         try:

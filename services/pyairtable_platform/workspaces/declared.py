@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pyairtable_platform.common.errors import InvalidInput
 from pyairtable_platform.common.workspace import (
+    CUSTOM_RESOURCE,
     BaseBinding,
     LlmPolicy,
     Owner,
@@ -22,9 +23,9 @@ from pyairtable_protos.workspaces.v1 import workspace_pb2
 
 from . import documents
 from .documents import API_VERSION, KIND, Spec, WorkspaceDocument
-from .service import CUSTOM_RESOURCE
 
 _VERSION = re.compile(r"[0-9a-f]{16}|")
+_UID = re.compile(r"[-._A-Za-z0-9]{1,64}")  # it stands in headers and keys
 
 
 def from_spec(name: str, spec: Spec, source: Source) -> Workspace:
@@ -49,7 +50,7 @@ def from_spec(name: str, spec: Spec, source: Source) -> Workspace:
 
 def from_request(message: workspace_pb2.Workspace, source: workspace_pb2.Source) -> Workspace:
     """The workspace that a custom resource declares, held to the rules of documents. Raises InvalidInput."""
-    if source.kind != CUSTOM_RESOURCE or not source.uid:
+    if source.kind != CUSTOM_RESOURCE or not _UID.fullmatch(source.uid):
         raise InvalidInput.at("source", "must be a custom resource (kind Workspace) with its uid")
     wanted = from_message(message)
     _check_message(message, wanted)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason, Unavailable
-from pyairtable_platform.common.workspace import Workspace
+from pyairtable_platform.common.workspace import CUSTOM_RESOURCE, Workspace
 
 QUEUED_CHANGES = 100
 
-FILE, CUSTOM_RESOURCE = "File", "Workspace"
-"""Kinds of sources."""
+FILE = "File"
+"""The kind of a source without a uid."""
 
 Decide = Callable[[Workspace | None], Workspace | None]
 """Given what is in force, what shall be: the same object for no change, None for no workspace. May raise to refuse."""

@@ -104,6 +104,23 @@ async def test_one_workspace_cannot_use_what_another_has_read(source: FakeSource
             await secrets.read("mallory", reference(OLD), candidate=candidate)
 
 
+async def test_a_workspace_that_was_made_anew_uses_nothing_that_was_read_for_the_old_one(
+    source: FakeSource, secrets: Secrets
+) -> None:
+    for version in (OLD, None):
+        assert (await secrets.read("acme:uid-1", reference(version))).value.encode() == OLD
+    source.is_away = True
+    for version in (OLD, None):
+        assert (await secrets.read("acme:uid-1", reference(version))).value.encode() == OLD
+        for candidate in (False, True):
+            with pytest.raises(Unavailable):
+                await secrets.read("acme:uid-2", reference(version), candidate=candidate)
+    source.is_away, source.now = False, 1000
+    source.content = NEW
+    with pytest.raises(FailedPrecondition, match='workspace "acme" has no Airtable token'):
+        await secrets.read("acme:uid-2", reference(OLD))
+
+
 async def test_without_a_version_the_value_is_looked_at_from_time_to_time(source: FakeSource, secrets: Secrets) -> None:
     assert await value(secrets, None) == OLD
     source.content = NEW

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pyairtable_platform.common import context
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import Denied, InvalidInput, NotFound, Reason, Unavailable
 from pyairtable_platform.common.registry import Owner, SecretRef, Source, WorkspaceRegistry
+from pyairtable_platform.common.workspace import name_of
 from pyairtable_protos.workspaces.v1 import workspace_pb2 as messages
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
 
@@ -120,3 +122,30 @@ async def test_suspended_ones_are_found_where_the_platform_asks(registry: Worksp
     assert registry.find("acme").suspended
     with pytest.raises(NotFound):
         registry.find("nope")
+
+
+def made_by(kind: str, uid: str = "") -> messages.Workspace:
+    return workspace("acme", source=messages.Source(kind=kind, uid=uid, generation=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "uid", "tenant"),
+    [("File", "", "acme"), ("", "", "acme"), ("Workspace", "0f3e-1", "acme:0f3e-1"), ("Workspace", "", "acme:")],
+)
+async def test_what_stands_for_a_workspace_in_stores(
+    registry: WorkspaceRegistry, kind: str, uid: str, tenant: str
+) -> None:
+    registry.apply(snapshot(made_by(kind, uid)))
+    assert registry.resolve("acme").tenant == tenant
+    assert name_of(tenant) == "acme"
+
+
+async def test_work_of_a_workspace_ends_when_another_takes_its_name(registry: WorkspaceRegistry) -> None:
+    registry.apply(snapshot(made_by("Workspace", "uid-1")))
+    with context.entered(context.CallContext(workspace="acme", tenant="acme:uid-1")):
+        assert registry.resolve("acme").source.uid == "uid-1"
+        for other in (made_by("Workspace", "uid-2"), made_by("File")):
+            registry.apply(rpc.WatchWorkspacesResponse(applied=other))
+            with pytest.raises(NotFound, match="made anew"):
+                registry.resolve("acme")
+    assert registry.resolve("acme").source.kind == "File", "a new call is one of the new one"

@@ -87,7 +87,14 @@ def test_what_a_document_may_not_say_is_refused_with_its_place(fields: dict[str,
         from_request(message(**fields), SOURCE)
 
 
-@pytest.mark.parametrize("source", [messages.Source(kind="File", uid="x"), messages.Source(kind="Workspace")])
+@pytest.mark.parametrize(
+    "source",
+    [
+        messages.Source(kind="File", uid="x"),
+        messages.Source(kind="Workspace"),
+        messages.Source(kind="Workspace", uid="a b:c"),
+    ],
+)
 def test_only_custom_resources_declare_by_call(source: messages.Source) -> None:
     with pytest.raises(InvalidInput, match="source"):
         from_request(message(), source)
