@@ -16,7 +16,6 @@ from typing import Protocol
 from pyairtable_platform.common.errors import (
     DeadlineExceeded,
     FailedPrecondition,
-    NotFound,
     OutcomeUnknown,
     PyAirtableError,
     QuotaExhausted,
@@ -24,7 +23,7 @@ from pyairtable_platform.common.errors import (
     Reason,
     Unavailable,
 )
-from pyairtable_platform.common.registry import Workspace
+from pyairtable_platform.common.registry import Workspace, made_anew
 from pyairtable_platform.common.secrets import Credential
 from pyairtable_platform.common.tracing import span
 
@@ -181,9 +180,8 @@ class AirtableCalls:
         if errand.is_candidate:
             return errand.workspace
         workspace = self._resolve(errand.workspace.name)
-        if workspace.source.uid != errand.workspace.source.uid:
-            text = f'workspace "{workspace.name}" was removed and made anew meanwhile: start again'
-            raise NotFound(text, reason=Reason.WORKSPACE_NOT_FOUND, workspace=workspace.name)
+        if workspace.tenant != errand.workspace.tenant:
+            raise made_anew(workspace)
         if call.base_id:
             workspace.base(call.base_id)
         return workspace
@@ -210,11 +208,11 @@ class AirtableCalls:
             finally:
                 metrics.CALLS.labels(call.operation, outcome).inc()
                 if outcome not in ("not sent", "429"):
-                    self._usage.count(errand.workspace.name, call.base_id)
+                    self._usage.count(errand.workspace.tenant, call.base_id)
                     metrics.CALL_SECONDS.labels(call.operation).observe(self._clock() - started)
 
     def _turn(self, call: AirtableCall, errand: Errand, credential: Credential) -> Turn:
-        return Turn(call.base_id, credential.key, errand.workspace.name, errand.bulk, errand.deadline)
+        return Turn(call.base_id, credential.key, errand.workspace.tenant, errand.bulk, errand.deadline)
 
     def _has_time_for(self, seconds: float, errand: Errand) -> bool:
         left = self.time_left(errand)

@@ -32,9 +32,9 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class WriteKey:
-    """A caller's key within its workspace, and what it was used for."""
+    """A caller's key within its tenant (`Workspace.tenant`), and what it was used for."""
 
-    workspace: str
+    tenant: str
     key: str
     request_hash: str
 

@@ -82,7 +82,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             title="Airtable Gateway",
             servicers=[
                 Servicer(
-                    AirtableGatewayServicer(service, writes, Verifier(calls)),
+                    AirtableGatewayServicer(service, writes, Verifier(calls, registry)),
                     airtable_gateway_service_pb2_grpc.add_AirtableGatewayServiceServicer_to_server,
                     airtable_gateway_service_pb2.DESCRIPTOR.services_by_name["AirtableGatewayService"],
                 )

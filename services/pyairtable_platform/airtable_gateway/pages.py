@@ -49,9 +49,9 @@ class Chunk:
         return Place(self.place.delivered + count, last_id, self.place.offset, self.place.skip + count)
 
 
-def fingerprint(base_id: str, table: str, listing: Listing, max_records: int) -> str:
-    """Tells one listing from another, so that a token cannot be used with other arguments."""
-    return hashlib.sha256(repr((base_id, table, listing, max_records)).encode()).hexdigest()[:12]
+def fingerprint(tenant: str, base_id: str, table: str, listing: Listing, max_records: int) -> str:
+    """Tells one listing from another, so that a token cannot be used with other arguments, or by another tenant."""
+    return hashlib.sha256(repr((tenant, base_id, table, listing, max_records)).encode()).hexdigest()[:12]
 
 
 def to_token(place: Place, listing_key: str) -> str:

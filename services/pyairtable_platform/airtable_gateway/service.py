@@ -126,7 +126,7 @@ class GatewayService:
     ) -> tuple[list[Json], str]:
         """A page of records, and the token of the next one ("" at the end)."""
         where = await self.table(workspace_name, base_ref, table, Need.READ)
-        key = fingerprint(where.base_id, table, query.listing, query.max_records)
+        key = fingerprint(where.workspace.tenant, where.base_id, table, query.listing, query.max_records)
         place = from_token(query.page_token, key)
         records, behind = await self._read_page(where, query, place, self._errand(where.workspace))
         return records, to_token(behind, key) if behind else ""
@@ -136,7 +136,7 @@ class GatewayService:
     ) -> AsyncIterator[tuple[list[Json], str]]:
         """All pages of a listing, each with the token that goes on behind it."""
         where = await self.table(workspace_name, base_ref, table, Need.READ)
-        key = fingerprint(where.base_id, table, query.listing, query.max_records)
+        key = fingerprint(where.workspace.tenant, where.base_id, table, query.listing, query.max_records)
         errand = self._errand(where.workspace).in_bulk()
         place: Place | None = from_token(query.page_token, key)
         while place is not None:
@@ -230,7 +230,7 @@ class GatewayService:
         """The workspace, this month, and its calls by base id. The platform may ask about suspended ones too."""
         is_tenant = context.identity() is not None
         workspace = self._registry.resolve(workspace_name) if is_tenant else self._registry.find(workspace_name)
-        month, by_base = await self._usage.by_base(workspace.name)
+        month, by_base = await self._usage.by_base(workspace.tenant)
         return workspace, month, by_base
 
     # Shared with writes.py

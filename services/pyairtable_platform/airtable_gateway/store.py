@@ -1,4 +1,7 @@
-"""PostgreSQL: counted calls, and the keys and batches of idempotent writes (schema airtable_gateway)."""
+"""PostgreSQL: counted calls, and the keys and batches of idempotent writes (schema airtable_gateway).
+
+The columns `workspace` hold tenants (`Workspace.tenant`).
+"""
 
 from __future__ import annotations
 
@@ -72,16 +75,16 @@ class GatewayStore:
 
     async def add_usage(self, counts: Mapping[Counted, int]) -> None:
         rows = [
-            {"workspace": workspace, "month": month, "base_id": base_id, "calls": calls}
+            {"workspace": tenant, "month": month, "base_id": base_id, "calls": calls}
             # Sorted, because two replicas that lock the same rows in different order would block each other.
-            for (workspace, month, base_id), calls in sorted(counts.items())
+            for (tenant, month, base_id), calls in sorted(counts.items())
         ]
         async with self._transaction() as connection:
             await connection.execute(_ADD_USAGE, rows)
 
-    async def usage(self, workspace: str, month: str) -> dict[str, int]:
+    async def usage(self, tenant: str, month: str) -> dict[str, int]:
         async with self._transaction() as connection:
-            rows = await connection.execute(_USAGE, {"workspace": workspace, "month": month})
+            rows = await connection.execute(_USAGE, {"workspace": tenant, "month": month})
             return {row.base_id: row.calls for row in rows}
 
     # Keys of writes
@@ -149,7 +152,7 @@ class GatewayStore:
 
 
 def _named(key: WriteKey) -> dict[str, Any]:
-    return {"workspace": key.workspace, "key": key.key}
+    return {"workspace": key.tenant, "key": key.key}
 
 
 def _outcomes(stored: str | None) -> tuple[Outcome, ...] | None:

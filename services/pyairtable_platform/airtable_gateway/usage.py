@@ -21,7 +21,7 @@ from pyairtable_platform.common.registry import Workspace
 log = logging.getLogger(__name__)
 
 Counted = tuple[str, str, str]
-"""Workspace, month as 2026-11, base id ("" for calls that concern no base)."""
+"""Tenant (`Workspace.tenant`), month as 2026-11, base id ("" for calls that concern no base)."""
 
 
 class UsageStore(Protocol):
@@ -30,7 +30,7 @@ class UsageStore(Protocol):
     async def add_usage(self, counts: Mapping[Counted, int]) -> None:
         """Add all of these, or none."""
 
-    async def usage(self, workspace: str, month: str) -> dict[str, int]:
+    async def usage(self, tenant: str, month: str) -> dict[str, int]:
         """Calls by base id."""
 
 
@@ -52,19 +52,19 @@ class Usage:
         """Airtable counts by calendar month (UTC is assumed; Airtable does not say)."""
         return self.now().strftime("%Y-%m")
 
-    def count(self, workspace: str, base_id: str) -> None:
+    def count(self, tenant: str, base_id: str) -> None:
         """One call was made."""
-        self._pending[(workspace, self.month(), base_id)] += 1
+        self._pending[(tenant, self.month(), base_id)] += 1
 
     async def check_budget(self, workspace: Workspace) -> None:
         """Raise QuotaExhausted when the workspace has used up its monthly calls."""
         budget = workspace.monthly_call_budget
         if not budget:
             return
-        month = self.month()
-        if (workspace.name, month) not in self._stored:
-            await self._refresh(workspace.name, month)
-        used = self._stored[(workspace.name, month)] + self._pending_of(workspace.name, month)
+        tenant, month = workspace.tenant, self.month()
+        if (tenant, month) not in self._stored:
+            await self._refresh(tenant, month)
+        used = self._stored[(tenant, month)] + self._pending_of(tenant, month)
         if used >= budget:
             raise QuotaExhausted(
                 f'workspace "{workspace.name}" has used its {budget} calls to Airtable for {month} '
@@ -74,13 +74,13 @@ class Usage:
                 limit=str(budget),
             )
 
-    async def by_base(self, workspace: str) -> tuple[str, dict[str, int]]:
+    async def by_base(self, tenant: str) -> tuple[str, dict[str, int]]:
         """This month and its calls by base id."""
         month = self.month()
         async with self._flushing:  # lest a call be counted on both sides or on none
-            total = Counter(await self.store.usage(workspace, month))
-            for (name, when, base_id), calls in self._pending.items():
-                if (name, when) == (workspace, month):
+            total = Counter(await self.store.usage(tenant, month))
+            for (whose, when, base_id), calls in self._pending.items():
+                if (whose, when) == (tenant, month):
                     total[base_id] += calls
         return month, dict(total)
 
@@ -91,7 +91,7 @@ class Usage:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was counted, and learn what other replicas have counted for the same workspaces."""
+        """Write what was counted, and learn what other replicas have counted for the same tenants."""
         async with self._flushing:
             writing = Counter(self._pending)
             try:
@@ -99,19 +99,19 @@ class Usage:
                     await self.store.add_usage(writing)
                     self._pending.subtract(writing)
                     self._pending += Counter()  # drop what is zero now
-                    for (workspace, month, _), calls in writing.items():
-                        if (workspace, month) in self._stored:
-                            self._stored[(workspace, month)] += calls
-                for workspace, month in {(name, month) for name, month, _ in writing} | self._stored.keys():
-                    await self._refresh(workspace, month)
+                    for (tenant, month, _), calls in writing.items():
+                        if (tenant, month) in self._stored:
+                            self._stored[(tenant, month)] += calls
+                for tenant, month in {(tenant, month) for tenant, month, _ in writing} | self._stored.keys():
+                    await self._refresh(tenant, month)
             except Unavailable:
                 log.warning("counted calls wait for the database", extra={"calls": self._pending.total()})
 
-    async def _refresh(self, workspace: str, month: str) -> None:
+    async def _refresh(self, tenant: str, month: str) -> None:
         if month < self.month():
-            self._stored.pop((workspace, month), None)
+            self._stored.pop((tenant, month), None)
             return
-        self._stored[(workspace, month)] = sum((await self.store.usage(workspace, month)).values())
+        self._stored[(tenant, month)] = sum((await self.store.usage(tenant, month)).values())
 
-    def _pending_of(self, workspace: str, month: str) -> int:
-        return sum(calls for (name, when, _), calls in self._pending.items() if (name, when) == (workspace, month))
+    def _pending_of(self, tenant: str, month: str) -> int:
+        return sum(calls for (whose, when, _), calls in self._pending.items() if (whose, when) == (tenant, month))

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pyairtable_platform.common.errors import DeadlineExceeded, Denied, NotFound, PyAirtableError, Reason
-from pyairtable_platform.common.registry import LlmPolicy, SecretRef, Workspace
+from pyairtable_platform.common.registry import LlmPolicy, SecretRef, Source, Workspace
+from pyairtable_platform.common.workspace import CUSTOM_RESOURCE
 
 from . import wire
 from .answers import Refusal
 from .calls import AirtableCalls, Errand
 from .explain import Target, explain
 from .fingerprints import base_fingerprint, table_fingerprint
-from .service import errand_for
+from .service import Registry, errand_for
 
 PARALLEL_BASES = 8
 _MARGIN_SECONDS = 0.2
@@ -58,8 +59,9 @@ class Verified:
 class Verifier:
     """Asks Airtable on behalf of a workspace that need not be in the registry, and whose budget is not asked."""
 
-    def __init__(self, calls: AirtableCalls) -> None:
+    def __init__(self, calls: AirtableCalls, registry: Registry) -> None:
         self._calls = calls
+        self._registry = registry
 
     async def verify(self, workspace: str, credential: SecretRef, base_ids: Sequence[str]) -> Verified:
         """Whose the credential is, and each base in the order of `base_ids`.
@@ -67,7 +69,7 @@ class Verifier:
         Raises typed errors for what concerns the credential or Airtable as a whole; what is wrong with a base is told
         of the base.
         """
-        errand = candidate_errand(workspace, credential)
+        errand = candidate_errand(workspace, self._source(workspace), credential)
         try:
             user = await self._calls.make(wire.whoami(), errand)
         except Refusal as refusal:
@@ -75,6 +77,13 @@ class Verifier:
         bases = await self._bases(list(dict.fromkeys(base_ids)), errand) if base_ids else {}
         scopes = tuple(str(scope) for scope in user.get("scopes") or ())
         return Verified(str(user["id"]), scopes, tuple(bases[base_id] for base_id in base_ids))
+
+    def _source(self, workspace: str) -> Source:
+        """What declared the workspace of this name that is in force."""
+        try:
+            return self._registry.find(workspace).source
+        except NotFound:
+            return Source(CUSTOM_RESOURCE)  # no tenant's: its object is not in force yet
 
     async def _bases(self, base_ids: Sequence[str], errand: Errand) -> dict[str, VerifiedBase]:
         try:
@@ -124,9 +133,9 @@ class Verifier:
         return with_tables(base, answer["tables"])
 
 
-def candidate_errand(workspace: str, credential: SecretRef) -> Errand:
+def candidate_errand(workspace: str, source: Source, credential: SecretRef) -> Errand:
     """Calls that are counted for a workspace as it may become."""
-    candidate = Workspace(workspace, workspace, 0, False, credential, 0, (), LlmPolicy())
+    candidate = Workspace(workspace, workspace, 0, False, credential, 0, (), LlmPolicy(), source=source)
     return replace(errand_for(candidate, _MARGIN_SECONDS), bulk=True, is_candidate=True)
 
 

@@ -67,7 +67,7 @@ class RecordWrites:
             outcomes = await RowWriter(plan.write_batch, rows).write()
         else:
             parts = [where.base_id, table, [[row.record_id, row.fields] for row in rows], options]
-            key = WriteKey(where.workspace.name, options.idempotency_key, request_hash(kind.__name__, *parts))
+            key = WriteKey(where.workspace.tenant, options.idempotency_key, request_hash(kind.__name__, *parts))
             outcomes = await self._keyed.once(key, lambda journal: _journaled(plan, rows, journal))
         for outcome in outcomes:
             metrics.ROWS.labels(str(outcome.state)).inc()

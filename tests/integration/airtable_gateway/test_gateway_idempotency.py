@@ -137,7 +137,7 @@ async def test_after_a_crash_the_batch_that_was_on_its_way_is_looked_up_and_the_
     assert states[10:] == [ROW_STATE_CREATED] * 15
     assert await written(gateway) == (25 if did_arrive else 15)
     assert await gateway.call("CreateRecords", request) == answer
-    assert key.workspace == WORKSPACE
+    assert key.tenant == WORKSPACE
 
 
 async def key_of_a_run_that_died(gateway: Gateway, engine: AsyncEngine, request: rpc.CreateRecordsRequest) -> WriteKey:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyairtable_platform.airtable_gateway.answers import Refusal
-from pyairtable_platform.airtable_gateway.pages import Place, from_token, read_page, to_token
-from pyairtable_platform.airtable_gateway.wire import Json
+from pyairtable_platform.airtable_gateway.pages import Place, fingerprint, from_token, read_page, to_token
+from pyairtable_platform.airtable_gateway.wire import Json, Listing
 from pyairtable_platform.common.errors import InvalidInput, Reason, Unavailable
 
 
@@ -128,3 +128,11 @@ def test_a_place_survives_its_token(place: Place) -> None:
     assert from_token(to_token(place, "key"), "key") == place
     with pytest.raises(InvalidInput):
         from_token(to_token(place, "key"), "another")
+
+
+def test_a_token_is_of_one_tenant() -> None:
+    old, new = (fingerprint(tenant, "appX", "Tasks", Listing(), 0) for tenant in ("acme:uid-1", "acme:uid-2"))
+    place = Place(3, "rec", "itrX", 1)
+    assert from_token(to_token(place, old), old) == place
+    with pytest.raises(InvalidInput):
+        from_token(to_token(place, old), new)
