@@ -112,9 +112,12 @@ class SessionCost:
 
 @dataclass(frozen=True)
 class NewRun:
-    """A turn that is asked for. `digest` tells two requests with the same idempotency key apart."""
+    """A turn that is asked for, by a tenant (`Workspace.tenant`).
 
-    workspace: str
+    `digest` tells two requests with the same idempotency key apart.
+    """
+
+    tenant: str
     session_id: str
     message: str
     seeds: Sequence[tuple[str, str]]
@@ -136,6 +139,6 @@ class Lease:
 
     run_id: str
     token: int
-    workspace: str
+    tenant: str
     request_id: str
     owner: str

@@ -62,22 +62,22 @@ class ChatService:
         self._defaults = defaults
 
     async def start(self, ask: Ask) -> tuple[str, str]:
-        """Accept a message; returns workspace and id of its run, which goes on whether anybody waits or not."""
+        """Accept a message; returns tenant and id of its run, which goes on whether anybody waits or not."""
         workspace = self._resolve(ask.workspace)
         await self._check_model(workspace)
         new = self._new_run(ask, workspace)
         run_id, lease = await self._runs.start(new, owner=self._worker.owner(), lease_seconds=self._lease_seconds)
         if lease is not None and lease.owner:
             self._worker.take(lease)
-        return workspace.name, run_id
+        return workspace.tenant, run_id
 
     async def chat(self, ask: Ask) -> Run:
         """Accept a message and wait for the answer. A run that fails is raised as the error it failed with."""
-        workspace, run_id = await self.start(ask)
+        tenant, run_id = await self.start(ask)
         left = context.remaining_seconds()
         try:
             async with asyncio.timeout(None if left is None else max(0.1, left - _ANSWER_SECONDS)):
-                async for _ in self._reader.follow(workspace, run_id):
+                async for _ in self._reader.follow(tenant, run_id):
                     pass
         except TimeoutError as error:
             if isinstance(error, DeadlineExceeded):
@@ -87,52 +87,53 @@ class ChatService:
                 f"(GET /runs/{run_id}/events)",
                 run=run_id,
             ) from error
-        return completed(await self._runs.get(workspace, run_id))
+        return completed(await self._runs.get(tenant, run_id))
 
     async def stream(self, ask: Ask) -> AsyncIterator[RunEvent]:
         """Accept a message and follow its run."""
-        workspace, run_id = await self.start(ask)
-        async for event in self._reader.follow(workspace, run_id):
+        tenant, run_id = await self.start(ask)
+        async for event in self._reader.follow(tenant, run_id):
             yield event
 
     async def watch(self, workspace: str, run_id: str, after: int) -> AsyncIterator[RunEvent]:
         """Follow a run from an event on."""
-        run = await self.get_run(workspace, run_id)
-        async for event in self._reader.follow(run.workspace, run.id, after):
+        tenant = self._resolve(workspace).tenant
+        run = await self._runs.get(tenant, run_id)
+        async for event in self._reader.follow(tenant, run.id, after):
             yield event
 
     async def get_run(self, workspace: str, run_id: str) -> Run:
         """A run as it stands."""
-        return await self._runs.get(self._resolve(workspace).name, run_id)
+        return await self._runs.get(self._resolve(workspace).tenant, run_id)
 
     async def cancel_run(self, workspace: str, run_id: str) -> Run:
         """Ask for a run to be stopped, wherever its worker is."""
-        name = self._resolve(workspace).name
-        await self._runs.request_cancel(name, run_id)
-        return await self._runs.get(name, run_id)
+        tenant = self._resolve(workspace).tenant
+        await self._runs.request_cancel(tenant, run_id)
+        return await self._runs.get(tenant, run_id)
 
     async def list_sessions(self, workspace: str, page_size: int, page_token: str) -> tuple[list[Session], str]:
         """A page of sessions, the last used first."""
-        return await self._sessions.list_sessions(self._resolve(workspace).name, page_size or 50, page_token)
+        return await self._sessions.list_sessions(self._resolve(workspace).tenant, page_size or 50, page_token)
 
     async def get_session(self, workspace: str, session_id: str) -> Session:
         """A session."""
-        return await self._sessions.get_session(self._resolve(workspace).name, known_id(session_id))
+        return await self._sessions.get_session(self._resolve(workspace).tenant, known_id(session_id))
 
     async def list_messages(
         self, workspace: str, session_id: str, page_size: int, page_token: str
     ) -> tuple[list[Message], str]:
         """A page of messages, the oldest first."""
-        name = self._resolve(workspace).name
-        return await self._sessions.list_messages(name, known_id(session_id), page_size or 100, page_token)
+        tenant = self._resolve(workspace).tenant
+        return await self._sessions.list_messages(tenant, known_id(session_id), page_size or 100, page_token)
 
     async def delete_session(self, workspace: str, session_id: str) -> None:
         """Delete a session; a run in progress stops."""
-        await self._sessions.delete_session(self._resolve(workspace).name, known_id(session_id))
+        await self._sessions.delete_session(self._resolve(workspace).tenant, known_id(session_id))
 
     async def session_cost(self, workspace: str, session_id: str) -> SessionCost:
         """Tokens and cost of a session."""
-        return await self._sessions.session_cost(self._resolve(workspace).name, known_id(session_id))
+        return await self._sessions.session_cost(self._resolve(workspace).tenant, known_id(session_id))
 
     def _new_run(self, ask: Ask, workspace: Workspace) -> NewRun:
         message, seeds = conversation(ask)
@@ -140,7 +141,7 @@ class ChatService:
             without_nul(field, getattr(ask, field))
         budget = self._defaults.thinking_budget if ask.thinking_budget is None else ask.thinking_budget
         return NewRun(
-            workspace=workspace.name,
+            tenant=workspace.tenant,
             session_id=ask.session_id or uuid.uuid4().hex,
             message=message,
             seeds=seeds,

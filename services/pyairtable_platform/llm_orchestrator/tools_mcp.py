@@ -86,9 +86,11 @@ class McpTools:
 
 
 async def _add_headers(request: httpx2.Request) -> None:
-    """Request id, identity and trace of the call that this one serves."""
+    """Request id, tenant, identity and trace of the call that this one serves."""
     if context.request_id():
         request.headers[context.REQUEST_ID_HEADER] = context.request_id()
+    if context.current().tenant:
+        request.headers[context.TENANT_HEADER] = context.current().tenant
     if tenant := context.identity():
         request.headers[context.AUTHORIZATION_HEADER] = f"Bearer {await tenant.forwarded_token()}"
     request.headers.update(outgoing_headers())

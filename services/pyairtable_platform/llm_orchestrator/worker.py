@@ -15,6 +15,7 @@ from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.errors import Internal, Unavailable
 from pyairtable_platform.common.tracing import span
+from pyairtable_platform.common.workspace import name_of
 
 from . import telemetry
 from .entities import Lease, RunState
@@ -101,7 +102,7 @@ class Worker:
             self.take(lease)
 
     async def _work(self, lease: Lease) -> None:
-        call = CallContext(request_id=lease.request_id, workspace=lease.workspace)
+        call = CallContext(request_id=lease.request_id, workspace=name_of(lease.tenant), tenant=lease.tenant)
         with context.entered(call), telemetry.RUNS_IN_PROGRESS.track_inprogress():
             try:
                 await self._until_ended(lease)

@@ -43,6 +43,7 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
     calls: list[tool_service_pb2.CallToolRequest] = field(default_factory=list)
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     handlers: dict[str, Handler] = field(default_factory=dict)
+    tenants: list[str] = field(default_factory=list)
     target: str = ""
 
     async def ListTools(self, request: Any, call: Any) -> tool_service_pb2.ListToolsResponse:
@@ -52,6 +53,7 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
 
     async def CallTool(self, request: tool_service_pb2.CallToolRequest, call: Any) -> Any:
         self.calls.append(request)
+        self.tenants += [value for key, value in call.invocation_metadata() if key == "pyairtable-tenant"]
         arguments = struct_to_dict(request.arguments)
         if request.name in self.handlers:
             answer = await self.handlers[request.name](arguments)

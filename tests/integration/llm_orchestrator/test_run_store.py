@@ -32,7 +32,7 @@ from pyairtable_platform.llm_orchestrator.store.runs import RunStore
 from pyairtable_platform.llm_orchestrator.store.sessions import SessionStore
 
 NEW = NewRun(
-    workspace="acme",
+    tenant="acme",
     session_id="s",
     message="hello",
     seeds=(),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.workspace import name_of
 from pyairtable_platform.llm_orchestrator.entities import Lease, RunState
 from pyairtable_platform.llm_orchestrator.ports import LeaseLost, LogUnavailable, Turn
 
@@ -98,7 +99,7 @@ class LeaseStore:
 async def _turn(connection: AsyncConnection, row: Any, history_tokens: int) -> Turn:
     before = await history.load(connection, row, history_tokens)
     return Turn(
-        workspace=row.workspace,
+        workspace=name_of(row.workspace),
         base_id=row.base_id,
         run_id=row.id,
         model=row.model,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pyairtable_platform.common.workspace import name_of
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Run, RunFailure, RunState
 from pyairtable_platform.llm_orchestrator.ports import Cost, Usage
 
@@ -47,7 +48,7 @@ def run_of(row: Any) -> Run:
     return Run(
         id=row.id,
         session_id=row.session_id,
-        workspace=row.workspace,
+        workspace=name_of(row.workspace),
         state=RunState(row.state),
         model=row.model,
         message=row.message,
@@ -102,6 +103,6 @@ async def notify(connection: AsyncConnection, key: str) -> None:
     await connection.execute(sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, key)))
 
 
-def of_run(run_id: str, workspace: str) -> sa.ColumnElement[bool]:
-    """The run of that id, if it belongs to the workspace."""
-    return sa.and_(runs.c.id == run_id, runs.c.workspace == workspace)
+def of_run(run_id: str, tenant: str) -> sa.ColumnElement[bool]:
+    """The run of that id, if it belongs to the tenant."""
+    return sa.and_(runs.c.id == run_id, runs.c.workspace == tenant)

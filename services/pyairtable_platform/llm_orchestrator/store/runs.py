@@ -44,18 +44,18 @@ class RunStore:
                 raise _session_busy(new.session_id, busy)
         raise _session_busy(new.session_id, "")
 
-    async def get(self, workspace: str, run_id: str) -> Run:
+    async def get(self, tenant: str, run_id: str) -> Run:
         """The run. Raises NotFound."""
         key = run_key(run_id)
         with database_errors():
             async with self._engine.connect() as connection:
-                query = sa.select(runs, tools_used()).where(of_run(key, workspace))
+                query = sa.select(runs, tools_used()).where(of_run(key, tenant))
                 row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise unknown_run(run_id)
         return run_of(row)
 
-    async def events_after(self, workspace: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
+    async def events_after(self, tenant: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
 
         One statement, so that an end and the last event are seen together or not at all.
@@ -65,7 +65,7 @@ class RunStore:
         query = (
             sa.select(runs.c.state, run_events)
             .select_from(runs.outerjoin(run_events, later))
-            .where(of_run(key, workspace))
+            .where(of_run(key, tenant))
             .order_by(run_events.c.id)
             .limit(EVENTS_AT_ONCE)
         )
@@ -77,11 +77,11 @@ class RunStore:
         events = [_event(row) for row in rows if row.id is not None]
         return rows[0].state != RunState.RUNNING, events
 
-    async def request_cancel(self, workspace: str, run_id: str) -> None:
+    async def request_cancel(self, tenant: str, run_id: str) -> None:
         """Ask the worker of a run to stop it; does nothing to one that has ended. Raises NotFound."""
         key = run_key(run_id)
         asked = sa.func.coalesce(runs.c.cancel_requested_at, sa.func.clock_timestamp())
-        update = sa.update(runs).where(of_run(key, workspace)).values(cancel_requested_at=asked)
+        update = sa.update(runs).where(of_run(key, tenant)).values(cancel_requested_at=asked)
         with database_errors():
             async with self._engine.begin() as connection:
                 if (await connection.execute(update)).rowcount == 0:
@@ -102,12 +102,12 @@ class RunStore:
                 first_event = new_events(row.id, 1, [(EventKind.STARTED, started)])
                 message = _message(new, "user", new.message, row.id)
                 await together(connection, [message, first_event], wake=row.id)
-        return Lease(row.id, row.lease_token, new.workspace, new.request_id, owner)
+        return Lease(row.id, row.lease_token, new.tenant, new.request_id, owner)
 
     async def _first_with_key(self, new: NewRun) -> str | None:
         if not new.idempotency_key:
             return None
-        same_key = sa.and_(runs.c.workspace == new.workspace, runs.c.idempotency_key == new.idempotency_key)
+        same_key = sa.and_(runs.c.workspace == new.tenant, runs.c.idempotency_key == new.idempotency_key)
         row = await self._one(sa.select(runs.c.id, runs.c.digest).where(same_key))
         if row is not None and row.digest != new.digest:
             raise FailedPrecondition(
@@ -117,7 +117,7 @@ class RunStore:
         return row.id if row is not None else None
 
     async def _in_progress(self, new: NewRun) -> str | None:
-        session = sa.and_(runs.c.workspace == new.workspace, runs.c.session_id == new.session_id)
+        session = sa.and_(runs.c.workspace == new.tenant, runs.c.session_id == new.session_id)
         row = await self._one(sa.select(runs.c.id).where(session, runs.c.state == RunState.RUNNING))
         return row.id if row is not None else None
 
@@ -153,7 +153,7 @@ async def _touch_session(connection: AsyncConnection, new: NewRun) -> None:
     """Make the session or mark it as used. The row lock lets two first messages of a session come one by one."""
     now = sa.func.clock_timestamp()
     made = insert(sessions).values(
-        workspace=new.workspace, id=new.session_id, title=title_of(new), created_at=now, updated_at=now
+        workspace=new.tenant, id=new.session_id, title=title_of(new), created_at=now, updated_at=now
     )
     await connection.execute(made.on_conflict_do_update(index_elements=["workspace", "id"], set_={"updated_at": now}))
 
@@ -162,7 +162,7 @@ async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, leas
     now = sa.func.clock_timestamp()
     made = insert(runs).values(
         id=str(uuid.uuid4()),
-        workspace=new.workspace,
+        workspace=new.tenant,
         session_id=new.session_id,
         state=RunState.RUNNING,
         message=new.message,
@@ -186,7 +186,7 @@ async def _add_seeds(connection: AsyncConnection, new: NewRun) -> None:
     """The conversation that the caller brought along, if the session has none yet."""
     if not new.seeds:
         return
-    of_session = sa.and_(messages.c.workspace == new.workspace, messages.c.session_id == new.session_id)
+    of_session = sa.and_(messages.c.workspace == new.tenant, messages.c.session_id == new.session_id)
     if (await connection.execute(sa.select(sa.exists().where(of_session)))).scalar_one():
         return
     for role, text in new.seeds:  # one by one: positions follow the order
@@ -195,7 +195,7 @@ async def _add_seeds(connection: AsyncConnection, new: NewRun) -> None:
 
 def _message(new: NewRun, role: str, text: str, run_id: str | None) -> sa.Insert:
     return sa.insert(messages).values(
-        workspace=new.workspace,
+        workspace=new.tenant,
         session_id=new.session_id,
         role=role,
         content=text,

@@ -1,7 +1,7 @@
 """The tables, as the migrations make them, in the schema that the engine's search path names.
 
-JSON columns are `json`, not `jsonb`: contents of the model must come out exactly as they went in, and `jsonb` reorders
-keys and refuses U+0000.
+The columns `workspace` hold tenants (`Workspace.tenant`). JSON columns are `json`, not `jsonb`: contents of the model
+must come out exactly as they went in, and `jsonb` reorders keys and refuses U+0000.
 """
 
 from __future__ import annotations
