@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from pyairtable_operator.decide import Action, ActionKind
 from pyairtable_operator.findings import ApplyFailure
+from pyairtable_operator.kinds import MANAGED_KINDS
 from pyairtable_operator.kube import Body, Kube
 from pyairtable_operator.kube_errors import (
     AlreadyExistsError,
@@ -20,6 +22,9 @@ from pyairtable_operator.kube_errors import (
 )
 from pyairtable_operator.manifests import Manifest, ObjectKey
 from pyairtable_operator.store import Store
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,7 @@ class Applier:
     async def run(self, actions: Sequence[Action]) -> Outcome:
         """Does all it can. TemporaryKubeError when the API server could not be asked; refusals stand in the outcome."""
         outcome = Outcome(left=[item for item in actions if item.kind in (ActionKind.WAIT, ActionKind.CONFLICT)])
+        await all_of(self.look(action.key) for action in outcome.left if action.key.kind in MANAGED_KINDS)
         todo = [item for item in actions if item.kind not in (ActionKind.WAIT, ActionKind.CONFLICT)]
         for group in _groups(todo):
             await all_of(self._do(action, outcome) for action in group)
@@ -118,6 +124,16 @@ def _groups(actions: Iterable[Action]) -> list[list[Action]]:
         else:
             groups[3 if action.key.kind in _GRANTS else 2].append(action)
     return [group for group in groups if group]
+
+
+async def both(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """Runs the two at the same time, and to their end even when one fails: a pass that ended leaves no writer behind
+    that would meet the next pass over the same workspace. Then raises the first failure."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    for result in (first, second):
+        if isinstance(result, BaseException):
+            raise result
+    return cast(tuple[A, B], (first, second))
 
 
 async def all_of(steps: Iterable[Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ from pyairtable_operator import constants
 from pyairtable_operator.conditions import Finding, finding
 from pyairtable_operator.decide import Action, ActionKind, Claim, NamespaceClaim
 from pyairtable_operator.drift import Drift
+from pyairtable_operator.kube_errors import KubeError
 from pyairtable_operator.manifests.manifest import ObjectKey
 from pyairtable_operator.reasons import (
     ACCESS_KEY_ISSUED,
@@ -33,8 +34,12 @@ class ApplyFailure:
 
     @property
     def over_quota(self) -> bool:
-        """Kubernetes docs, Resource Quotas: 403 FORBIDDEN with "exceeded quota" in the message."""
-        return self.status == 403 and "exceeded quota" in self.text
+        return over_quota(self.status, self.text)
+
+
+def over_quota(status: int, text: str) -> bool:
+    """Kubernetes docs, Resource Quotas: 403 FORBIDDEN with "exceeded quota" in the message."""
+    return status == 403 and "exceeded quota" in text
 
 
 def invalid_spec(text: str) -> Finding:
@@ -106,6 +111,14 @@ def key_issued(*, overlap_until: str) -> Finding:
     return finding(ACCESS_KEY_ISSUED, "Rotating", f"A new key was issued; the one before works until {overlap_until}.")
 
 
+def key_refused(refusal: KubeError) -> Finding:
+    """The API server's refusal to write the access Secret."""
+    if not over_quota(refusal.status, str(refusal)):
+        return key_not_issued("Conflict", str(refusal))
+    remedy = "Raise the namespace's quota for Secrets, or delete what fills it."
+    return finding(ACCESS_KEY_ISSUED, "QuotaExceeded", f"{str(refusal).rstrip('.')}. {remedy}")
+
+
 def key_not_issued(reason: Literal["PlatformUnavailable", "Conflict"], text: str) -> Finding:
     """`text`: what the auth service or the API server said."""
     return finding(ACCESS_KEY_ISSUED, reason, f"{text.rstrip('.')}. It is tried again.")
@@ -121,10 +134,12 @@ def platform_not_synced(reason: Literal["PlatformUnavailable", "Refused"], text:
     return finding(PLATFORM_SYNCED, reason, f"{text.rstrip('.')}. It is tried again.")
 
 
-def judge_network(workspace: Workspace, enforced: Enforcement) -> Finding:
-    """`enforced`: what the operator was told about the cluster's network plug-in."""
+def judge_network(workspace: Workspace, enforced: Enforcement, *, in_place: bool) -> Finding:
+    """`enforced`: what the operator was told about the cluster's network plug-in; `in_place`: all policies stand."""
     if workspace.spec.namespace.network_policy == "Off":
         return finding(NETWORK_ISOLATED, "PoliciesOff")
+    if not in_place:
+        return finding(NETWORK_ISOLATED, "Pending")
     names = {"yes": "Enforced", "no": "NotEnforced", "unknown": "EnforcementNotVerified"}
     return finding(NETWORK_ISOLATED, names[enforced], _NETWORK_REMEDY.get(enforced, ""))
 

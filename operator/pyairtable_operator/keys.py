@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyairtable_operator import access_keys, compare
 from pyairtable_operator.access_keys import Decision, KeyAction, KeyMaterial, KeyRecord
 from pyairtable_operator.applying import Applier
 from pyairtable_operator.conditions import Finding
 from pyairtable_operator.constants import ACCESS_SECRET, KEY_DATA
-from pyairtable_operator.findings import key_not_issued
+from pyairtable_operator.findings import key_not_issued, key_refused
 from pyairtable_operator.kube import Body, Kube
 from pyairtable_operator.kube_errors import (
     AlreadyExistsError,
@@ -24,6 +24,9 @@ from pyairtable_operator.kube_errors import (
 from pyairtable_operator.manifests import ObjectKey, TenantConfig
 from pyairtable_operator.spec import Workspace
 from pyairtable_operator.store import Store
+
+AGAIN = timedelta(seconds=1)
+"""After a write that met somebody else's: as a rule the watch has told by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ class KeyKeeper:
             raise
         except (ConflictError, AlreadyExistsError, NotFoundError) as error:
             await self._applier.look(where)
-            return Issued(fault=key_not_issued("Conflict", str(error)), next_at=now)
+            return Issued(fault=key_not_issued("Conflict", str(error)), next_at=now + AGAIN)
         except KubeError as error:
-            return Issued(fault=key_not_issued("Conflict", str(error)))
+            return Issued(fault=key_refused(error))
 
     async def _change(self, workspace: Workspace, where: ObjectKey, decision: Decision, now: datetime) -> Issued:
         live, decision = await self._look(workspace, where, now)

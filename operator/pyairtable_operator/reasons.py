@@ -141,9 +141,16 @@ _TABLE = (
         retry_seconds=10,
     ),
     _false(ACCESS_KEY_ISSUED, "Conflict", "The Secret could not be written.", blocks=True, retry_seconds=15),
+    _false(
+        ACCESS_KEY_ISSUED,
+        "QuotaExceeded",
+        "The namespace's own quota leaves no room for the Secret.",
+        blocks=True,
+        retry_seconds=60,
+    ),
     _true(BASES_BOUND, "AllBound", "Airtable confirmed every base with the access declared."),
     _true(BASES_BOUND, "NoBases", "The workspace declares no base."),
-    _unknown(BASES_BOUND, "Pending", "Not verified yet.", blocks=True, retry_seconds=1),
+    _unknown(BASES_BOUND, "Pending", "Not verified yet.", blocks=True),
     _unknown(BASES_BOUND, "NotVerified", "Airtable could not be asked for a base.", blocks=True, retry_seconds=30),
     _false(BASES_BOUND, "BaseNotFound", "The token does not see a base.", blocks=True),
     _false(BASES_BOUND, "BaseReadOnly", "The token may do less in a base than is declared.", blocks=True),
@@ -155,7 +162,7 @@ _TABLE = (
     _false(PLATFORM_SYNCED, "PlatformUnavailable", "The registry could not be told.", blocks=True, retry_seconds=10),
     _false(PLATFORM_SYNCED, "Refused", "The registry refused the workspace.", blocks=True, retry_seconds=60),
     _true(NETWORK_ISOLATED, "Enforced", "Policies are in place and the cluster enforces them."),
-    _unknown(NETWORK_ISOLATED, "Pending", "Not in place yet.", retry_seconds=1),
+    _unknown(NETWORK_ISOLATED, "Pending", "Not in place yet."),
     _unknown(
         NETWORK_ISOLATED, "EnforcementNotVerified", "Policies are in place; whether they are enforced is not known."
     ),

@@ -12,8 +12,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pyairtable_operator import access_keys, bases, bindings, conditions, credentials, decide, findings, status, usage
-from pyairtable_operator.applying import Applier, Outcome
+from pyairtable_operator import (
+    access_keys,
+    bases,
+    bindings,
+    compare,
+    conditions,
+    credentials,
+    decide,
+    findings,
+    status,
+    usage,
+)
+from pyairtable_operator.applying import Applier, Outcome, both
 from pyairtable_operator.bindings import BindingStatuses
 from pyairtable_operator.conditions import Finding
 from pyairtable_operator.constants import ACCESS_SECRET, FINALIZER
@@ -108,7 +119,7 @@ class Reconciler:
             await self._writer.hold(workspace.meta)
         claim = self._claim(workspace)
         if not claim.usable:
-            facts = Facts(findings=(findings.judge_namespace(workspace, claim, (), ()), self._network(workspace)))
+            facts = Facts(findings=(findings.judge_namespace(workspace, claim, (), ()), self._network(workspace, [])))
             return await self._tell(workspace, facts, now, ())
         return await self._bring_about(workspace, claim, now)
 
@@ -174,8 +185,13 @@ class Reconciler:
     def _bases(self, workspace: Workspace) -> bases.Bases:
         return bases.effective_bases(workspace, bindings.parse(self._store.bindings(workspace.namespace)).good)
 
-    def _network(self, workspace: Workspace) -> Finding:
-        return findings.judge_network(workspace, self._settings.network_policy_enforced)
+    def _network(self, workspace: Workspace, desired: Sequence[Manifest]) -> Finding:
+        policies = [item for item in desired if item.kind == "NetworkPolicy"]
+        in_place = bool(policies) and all(
+            (kept := self._store.essence(item.key)) is not None and not compare.differences(item, kept)
+            for item in policies
+        )
+        return findings.judge_network(workspace, self._settings.network_policy_enforced, in_place=in_place)
 
     # -- apply
 
@@ -186,7 +202,7 @@ class Reconciler:
         outcome = await self._applier.run(first)
         if outcome.failures or outcome.left:
             return outcome, Issued()
-        others, issued = await asyncio.gather(self._applier.run(rest), self._keys.issue(workspace, now))
+        others, issued = await both(self._applier.run(rest), self._keys.issue(workspace, now))
         others.written |= outcome.written
         return others, issued
 
@@ -207,7 +223,7 @@ class Reconciler:
             workspace, self._opted_in(workspace), self._settings.credentials_namespace
         )
         bound, count = bases.judge_bases(workspace, allowed, verification)
-        synced, schemas = await asyncio.gather(
+        synced, schemas = await both(
             self._registrar.tell(workspace, allowed.allowed, verdict.in_use, model_key),
             self._statuses.update(parsed, allowed, verdict, verification, now),
         )
@@ -218,7 +234,7 @@ class Reconciler:
                 *await self._key_finding(workspace, issued, now),
                 bound,
                 synced,
-                self._network(workspace),
+                self._network(workspace, desired),
                 findings.judge_schema(schemas.drifts, schemas.unseen),
             ),
             credential=verdict,
@@ -248,7 +264,8 @@ class Reconciler:
     def _inventory(
         self, workspace: Workspace, desired: Sequence[Manifest], outcome: Outcome, issued: Issued, now: datetime
     ) -> list[dict[str, Any]]:
-        there = [(item.key, item.hash) for item in desired if self._store.essence(item.key) is not None]
+        before = status.inventory_keys(workspace)
+        there = [(item.key, item.hash) for item in desired if self._is_ours(workspace, item.key, before)]
         written = set(outcome.written)
         if issued.record is not None:
             key = ObjectKey("Secret", workspace.namespace, ACCESS_SECRET)
@@ -256,6 +273,11 @@ class Reconciler:
             if issued.told:
                 written.add(key)
         return status.inventory(there, written, workspace.status.get("inventory") or (), now)
+
+    def _is_ours(self, workspace: Workspace, key: ObjectKey, before: frozenset[ObjectKey]) -> bool:
+        """Of a name that we want there may be an object of somebody else's, which was only looked at."""
+        kept = self._store.essence(key)
+        return kept is not None and (key in before or compare.read(kept).owner_uid == workspace.uid)
 
     # -- tell
 

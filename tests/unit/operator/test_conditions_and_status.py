@@ -30,6 +30,7 @@ from pyairtable_operator.credentials import (
 from pyairtable_operator.decide import Action, ActionKind, Claim, NamespaceClaim
 from pyairtable_operator.drift import Drift, Table
 from pyairtable_operator.event_reasons import condition_events
+from pyairtable_operator.kube_errors import ForbiddenError
 from pyairtable_operator.manifests import ObjectKey
 from pyairtable_operator.reasons import REASONS, WORKSPACE_TYPES
 from pyairtable_operator.spec import Binding, Workspace, parse_binding
@@ -459,12 +460,19 @@ def test_a_refused_binding_of_the_tenant_does_not_block_the_workspace() -> None:
 
 def test_network_says_what_the_cluster_does() -> None:
     strict, off = workspace_of(rich_document()), workspace_of(rich_document(), namespace__networkPolicy="Off")
-    assert [findings.judge_network(strict, told).reason.name for told in ("yes", "no", "unknown")] == [
+    assert [findings.judge_network(strict, told, in_place=True).reason.name for told in ("yes", "no", "unknown")] == [
         "Enforced",
         "NotEnforced",
         "EnforcementNotVerified",
     ]
-    assert findings.judge_network(off, "yes").reason.name == "PoliciesOff"
+    assert findings.judge_network(off, "yes", in_place=False).reason.name == "PoliciesOff"
+    assert findings.judge_network(strict, "yes", in_place=False).reason.status == "Unknown", "nothing isolates yet"
+
+
+def test_a_full_quota_is_named_when_the_secret_does_not_fit() -> None:
+    said = 'secrets "pyairtable-access" is forbidden: exceeded quota: own, requested: secrets=1, used: secrets=0'
+    assert findings.key_refused(ForbiddenError(said, status=403)).reason.name == "QuotaExceeded"
+    assert findings.key_refused(ForbiddenError("not allowed", status=403)).reason.name == "Conflict"
 
 
 def test_a_long_message_is_cut_to_what_the_schema_takes() -> None:
