@@ -39,10 +39,7 @@ class Census:
         version = int(metadata["resourceVersion"])
         if self._store.version(*key) >= version:
             return
-        waiting = key in self._pending
-        self._pending[key] = version
-        if not waiting:
-            asyncio.get_running_loop().call_later(PATIENCE, self._look, key)
+        self._expect(key, version)
 
     def gone(self, kind: str, namespace: str, name: str, version: str = "") -> None:
         """See Sink."""
@@ -57,6 +54,12 @@ class Census:
         """Whether the store knows all that was counted, and as new."""
         known = all(self._store.version(*key) >= version for key, version in self._pending.items())
         return known and not self._checks
+
+    def _expect(self, key: tuple[str, str, str], version: int) -> None:
+        waiting = key in self._pending
+        self._pending[key] = max(version, self._pending.get(key, 0))
+        if not waiting:
+            asyncio.get_running_loop().call_later(PATIENCE, self._look, key)
 
     def _look(self, key: tuple[str, str, str]) -> None:
         version = self._pending.pop(key, 0)
@@ -78,3 +81,4 @@ class Census:
                 self._store.gone(kind, namespace, name)
             except KubeError as error:
                 log.warning("%s %s could not be read: %s", kind, name, error)
+                self._expect(key, version)  # nobody would tell of it again

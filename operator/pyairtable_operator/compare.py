@@ -125,7 +125,9 @@ def essence(body: Mapping[str, Any]) -> bytes:
     if meta.get("deletionTimestamp"):
         kept["terminating"] = True
     managers = meta.get("managedFields") or ()
-    if appliers := {entry["manager"]: entry.get("fieldsV1") or {} for entry in managers if _is_foreign(entry)}:
+    # Who writes managedFields himself may leave the manager out.
+    foreign = [entry for entry in managers if _is_foreign(entry)]
+    if appliers := {entry.get("manager") or "unknown": entry.get("fieldsV1") or {} for entry in foreign}:
         kept["appliers"] = appliers
     if kind == "ResourceQuota":
         kept["limited"] = sorted({name for entry in managers if _is_own(entry) for name in _limited(entry)})

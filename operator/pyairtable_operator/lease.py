@@ -80,7 +80,7 @@ class Lease:
         if self._held is None:
             return
         body = self._record(self._held, holder="")
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, TimeoutError):
             await asyncio.wait_for(self.kube.replace("Lease", self.namespace, NAME, body), timeout=2)
         self._held = None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,8 +18,12 @@ from pyairtable_operator import compare, constants
 from pyairtable_operator.manifests import ObjectKey
 
 Body = Mapping[str, Any]
+T = TypeVar("T")
 
 _DOCUMENTS = ("Workspace", "BaseBinding")
+
+GRAVES = 10_000
+"""Deletions that are remembered: far more than can happen while the answer to one request is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Store:
         self._tenants: defaultdict[str, set[str]] = defaultdict(set)
         self._namespaces: dict[str, str] = {}
         self._secrets: dict[str, frozenset[str]] = {}
+        self._graves: dict[ObjectKey, int] = {}
 
     # -- what the watches and our own writes tell
 
@@ -51,7 +56,7 @@ class Store:
         key = ObjectKey(kind, metadata.get("namespace") or "", metadata["name"])
         version = int(metadata.get("resourceVersion") or 0)
         known = self._entries.get(key)
-        if known is not None and version < known.version:
+        if version < known.version if known is not None else version <= self._graves.get(key, -1):
             return
         entry = _entry(kind, body, version)
         same = known is not None and (known.essence, known.document) == (entry.essence, entry.document)
@@ -68,9 +73,10 @@ class Store:
         if known is None or (version and int(version) < known.version):
             return
         self._remove(key, known)
+        self._bury(key, int(version or known.version))
         self._tell(key, known.workspace)
         if kind == "Workspace":
-            self._tenants[self._namespaces.pop(name, "")].discard(name)
+            _take_out(self._tenants, self._namespaces.pop(name, ""), name)
             self._secrets.pop(name, None)
 
     def names(self, kind: str) -> set[tuple[str, str]]:
@@ -129,8 +135,9 @@ class Store:
 
     def _put(self, key: ObjectKey, entry: _Entry) -> None:
         known = self._entries.get(key)
+        self._graves.pop(key, None)
         if known is not None and known.workspace != entry.workspace:
-            self._labelled[known.workspace].discard(key)
+            _take_out(self._labelled, known.workspace, key)
         self._entries[key] = entry
         if entry.workspace:
             self._labelled[entry.workspace].add(key)
@@ -139,11 +146,15 @@ class Store:
 
     def _remove(self, key: ObjectKey, known: _Entry) -> None:
         del self._entries[key]
-        for index, name in ((self._labelled, known.workspace), (self._bindings, key.namespace)):
-            if name in index:
-                index[name].discard(key)
-                if not index[name]:
-                    del index[name]
+        _take_out(self._labelled, known.workspace, key)
+        _take_out(self._bindings, key.namespace, key)
+
+    def _bury(self, key: ObjectKey, version: int) -> None:
+        """The answer to a write may come after the watch told that the object was deleted right after it: it must not
+        bring the object back, since no watch would ever tell of its end again."""
+        self._graves[key] = version
+        if len(self._graves) > GRAVES:
+            del self._graves[next(iter(self._graves))]
 
     def _settle(self, name: str, body: Body) -> None:
         """Remembers which namespace and which Secrets a Workspace wants."""
@@ -156,7 +167,7 @@ class Store:
         self._secrets[name] = frozenset(reference["name"] for reference in references if reference)
         before = self._namespaces.get(name)
         if before is not None and before != namespace:
-            self._tenants[before].discard(name)
+            _take_out(self._tenants, before, name)
         self._namespaces[name] = namespace
         self._tenants[namespace].add(name)
 
@@ -168,6 +179,13 @@ class Store:
         for name in names:
             if name in self._namespaces:
                 self._touched(name)
+
+
+def _take_out(index: dict[str, set[T]], name: str, member: T) -> None:
+    members = index.get(name, set())
+    members.discard(member)
+    if not members:
+        index.pop(name, None)
 
 
 def _entry(kind: str, body: Body, version: int) -> _Entry:

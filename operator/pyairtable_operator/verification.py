@@ -99,10 +99,14 @@ class Verifier:
         return self._interval * random.random()  # noqa: S311 - spreads load, guards nothing
 
     async def _verify(self, workspace: Workspace, state: _State, question: Question) -> None:
+        state.due = time.monotonic() + _RETRY_SECONDS  # if it fails in a way that nobody foresaw
         try:
             async with self._slots:
                 answer = await self._call(workspace.name, question)
                 usage = await self._usage(workspace)
+        except Exception:
+            log.exception("workspace %s: a fault of ours in its verification", workspace.name)
+            return
         finally:
             if state.question == question:
                 state.task = None
@@ -143,10 +147,16 @@ def _verification(version: str, answer: airtable_pb2.VerifyBindingsResponse) -> 
     )
 
 
+def _reason(number: int) -> str:
+    """A gateway newer than this operator may know reasons that have no name here."""
+    known = error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_number.get(number)
+    return known.name.removeprefix("ERROR_REASON_") if known is not None else f"REASON_{number}"
+
+
 def _check(base: airtable_pb2.VerifiedBase) -> BaseCheck:
     problem = ""
     if base.reason != error_reason_pb2.ERROR_REASON_UNSPECIFIED:
-        problem = error_reason_pb2.ErrorReason.Name(base.reason).removeprefix("ERROR_REASON_")
+        problem = _reason(base.reason)
     return BaseCheck(
         base_id=base.base_id,
         problem=problem,

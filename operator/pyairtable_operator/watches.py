@@ -118,7 +118,7 @@ class Watch:
             for item in page.get("items") or ():
                 metadata = item["metadata"]
                 missing.discard((metadata.get("namespace", ""), metadata["name"]))
-                self.sink.changed(self.kind.name, item)
+                self._changed(item)
             token = page["metadata"].get("continue") or ""
             if not token:
                 break
@@ -162,8 +162,16 @@ class Watch:
         if event["type"] == "DELETED":
             self.sink.gone(self.kind.name, metadata.get("namespace", ""), metadata["name"], metadata["resourceVersion"])
         elif event["type"] != "BOOKMARK":
-            self.sink.changed(self.kind.name, body)
+            self._changed(body)
         self._version = metadata["resourceVersion"]
+
+    def _changed(self, body: Body) -> None:
+        """One object that cannot be understood, whoever wrote it, must not stop the work for all others."""
+        try:
+            self.sink.changed(self.kind.name, body)
+        except Exception:
+            metadata = body["metadata"]
+            log.exception("%s %s/%s is left out", self.kind.name, metadata.get("namespace", ""), metadata["name"])
 
     def _request(self, query: dict[str, str], timeout: aiohttp.ClientTimeout) -> Any:
         shape = "PartialObjectMetadata" if "watch" in query else "PartialObjectMetadataList"
