@@ -185,7 +185,26 @@ def test_what_is_not_ours_is_free(guarded: Guarded, requests: Requests, way: str
             {"annotations": requests.get(namespace("ws-acme")).body["metadata"]["annotations"] | {"note": "b"}},
         ),
         (PLAIN, {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}),
-        (PLAIN, {"annotations": {"pyairtable.dev/adopt-by": "acme"}}),
     ):
         answer = attempt(requests, name, metadata, way, NAMESPACE_ADMIN)
         assert answer.accepted, (name, answer.message)
+
+
+@pytest.mark.parametrize("way", ["merge", "steps", "apply", "replace", "status"])
+def test_who_gives_a_namespace_to_a_workspace_speaks_for_both(guarded: Guarded, requests: Requests, way: str) -> None:
+    """Else whoever makes namespaces lays one out for a workspace, and reads the access key that is put there."""
+    assert guarded.managed
+    gift: Body = {"annotations": {"pyairtable.dev/adopt-by": "acme"}}
+    assert policy_refused(attempt(requests, PLAIN, gift, way, NAMESPACE_ADMIN), "may update the Workspace")
+    answer = attempt(requests, PLAIN, gift, way, ACME_ADMIN)
+    assert answer.accepted, answer.message
+
+
+def test_nobody_lays_a_namespace_out_for_a_workspace_to_come(guarded: Guarded, requests: Requests) -> None:
+    assert guarded.managed
+    body = namespace("ws-to-come")
+    squat = {**body, "metadata": {**body["metadata"], "annotations": {"pyairtable.dev/adopt-by": "to-come"}}}
+    assert policy_refused(requests.create(squat, NAMESPACE_ADMIN), "may update the Workspace")
+    assert policy_refused(requests.create(squat, ACME_ADMIN), "may update the Workspace")
+    answer = requests.create(squat, WORKSPACE_ADMIN)
+    assert answer.accepted, answer.message
