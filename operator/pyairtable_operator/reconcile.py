@@ -38,7 +38,7 @@ from pyairtable_operator.kube_errors import ConflictError, NotFoundError
 from pyairtable_operator.manifests import Manifest, ObjectKey, TenantConfig, binding_objects, tenant_objects
 from pyairtable_operator.reporting import Reporter
 from pyairtable_operator.settings import Settings
-from pyairtable_operator.spec import InvalidSpec, Workspace, parse_meta, parse_workspace
+from pyairtable_operator.spec import Base, InvalidSpec, Workspace, parse_meta, parse_workspace
 from pyairtable_operator.status import Facts
 from pyairtable_operator.store import Store
 from pyairtable_operator.times import parse_time
@@ -94,6 +94,7 @@ class Reconciler:
         """One pass. KubeError when the API server did not do as asked, NotLeaderError when we may not write."""
         document = self._store.document(ObjectKey("Workspace", "", name))
         if document is None:
+            pass
             self._forget(name)
             return PassResult(gone=True)
         now = datetime.now(UTC)
@@ -118,10 +119,16 @@ class Reconciler:
         if FINALIZER not in workspace.meta.finalizers:
             await self._writer.hold(workspace.meta)
         claim = self._claim(workspace)
+        cut = [await self._cut(workspace, claim)] if workspace.spec.suspend else []
         if not claim.usable:
-            facts = Facts(findings=(findings.judge_namespace(workspace, claim, (), ()), self._network(workspace, [])))
-            return await self._tell(workspace, facts, now, ())
+            found = (findings.judge_namespace(workspace, claim, (), ()), *cut, self._network(workspace, []))
+            return await self._tell(workspace, Facts(findings=found), now, ())
         return await self._bring_about(workspace, claim, now)
+
+    async def _cut(self, workspace: Workspace, claim: NamespaceClaim) -> Finding:
+        """Tells the registry of a suspension before anything else, and whatever becomes of the namespace."""
+        allowed = self._bases(workspace).allowed if claim.usable else workspace.spec.airtable.bases
+        return await self._sync(workspace, allowed, self._verdict(workspace))
 
     async def _bring_about(self, workspace: Workspace, claim: NamespaceClaim, now: datetime) -> PassResult:
         asked = self._verify(workspace)
@@ -219,12 +226,9 @@ class Reconciler:
         parsed = bindings.parse(self._store.bindings(workspace.namespace))
         allowed = bases.effective_bases(workspace, parsed.good)
         verification, verdict = self._verifier.latest(workspace.name), self._verdict(workspace)
-        model_key, _ = credentials.judge_model_key(
-            workspace, self._opted_in(workspace), self._settings.credentials_namespace
-        )
         bound, count = bases.judge_bases(workspace, allowed, verification)
         synced, schemas = await both(
-            self._registrar.tell(workspace, allowed.allowed, verdict.in_use, model_key),
+            self._sync(workspace, allowed.allowed, verdict),
             self._statuses.update(parsed, allowed, verdict, verification, now),
         )
         return Facts(
@@ -244,6 +248,11 @@ class Reconciler:
             usage=self._usage(workspace, now),
             inventory=self._inventory(workspace, desired, outcome, issued, now),
         )
+
+    async def _sync(self, workspace: Workspace, allowed: Sequence[Base], verdict: CredentialVerdict) -> Finding:
+        opted_in = self._opted_in(workspace)
+        model_key, _ = credentials.judge_model_key(workspace, opted_in, self._settings.credentials_namespace)
+        return await self._registrar.tell(workspace, allowed, verdict.in_use, model_key)
 
     async def _key_finding(self, workspace: Workspace, issued: Issued, now: datetime) -> list[Finding]:
         if issued.fault is not None:

@@ -99,7 +99,9 @@ def test_delete_takes_the_namespace_along(tenant: Tenant) -> None:
     assert not tenant.get("ClusterRole", f"pyairtable:workspace:{tenant.name}")
 
 
-def test_a_namespace_that_is_being_deleted_is_waited_for_and_made_anew(tenant: Tenant) -> None:
+def test_a_namespace_that_is_being_deleted_is_waited_for_and_made_anew(
+    tenant: Tenant, platform: PlatformDouble
+) -> None:
     tenant.create()
     tenant.wait()
     # A finalizer of somebody's holds the namespace up: the API server alone would be too quick to see it.
@@ -108,6 +110,10 @@ def test_a_namespace_that_is_being_deleted_is_waited_for_and_made_anew(tenant: T
     held.raise_for_status()
     tenant.remove("Namespace", tenant.namespace)
     tenant.wait("NamespaceReady", "False", "NamespaceTerminating")
+    tenant.change(suspend=True)
+    tenant.wait("PlatformSynced", "True", "Suspended")  # access ends all the same
+    assert platform.state.registry[tenant.name].suspended
+    tenant.change(suspend=False)
     tenant.api.patch(
         f"/api/v1/namespaces/{tenant.namespace}/configmaps/held",
         json={"metadata": {"finalizers": None}},
@@ -147,7 +153,7 @@ def test_a_full_quota_is_named(tenant: Tenant) -> None:
     tenant.wait("AccessKeyIssued")
     tenant.until(lambda: tenant.get("ResourceQuota", "pyairtable").get("status", {}).get("used"), "the quota's count")
     tenant.remove("Secret", "pyairtable-access")
-    found = tenant.wait("AccessKeyIssued", "False", "Conflict")
+    found = tenant.wait("AccessKeyIssued", "False", "QuotaExceeded")
     assert "exceeded quota" in found["message"]
     tenant.change(namespace={"quota": {"count/secrets": "10"}})
     tenant.wait(seconds=90)
