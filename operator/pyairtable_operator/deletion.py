@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _STAYING = ("ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount")
 """Kinds that go on confining what runs in a namespace that is kept."""
 
+_RIGHTS_ON_WORKSPACES = ("ClusterRole", "ClusterRoleBinding")
+
 
 class Deletion:
     """Does what is left to do of a deletion."""
@@ -51,6 +53,26 @@ class Deletion:
         if ours and kept is not None:
             return await self._namespace(workspace, key, kept, claim, remove=remove)
         return ""
+
+    async def orphans(self, name: str) -> None:
+        """Takes away rights on a Workspace that is not there: made by a pass that saw it still, or left when somebody
+        took our finalizer off. The API server is asked first: it may be we who are behind.
+        """
+        rights = [key for key in self._store.of_workspace(name) if key.kind in _RIGHTS_ON_WORKSPACES]
+        if not rights or not await self._is_gone(name):
+            return
+        for key in sorted(rights):
+            kept = self._store.essence(key)
+            if kept is not None:
+                log.warning("%s grants rights on workspace %s, which is gone: deleting it", key, name)
+                await self._applier.delete(key, compare.read(kept).uid)
+
+    async def _is_gone(self, name: str) -> bool:
+        try:
+            await self._kube.get("Workspace", "", name)
+        except NotFoundError:
+            return True
+        return False
 
     def forget(self, uid: str) -> None:
         """It is gone."""

@@ -94,7 +94,7 @@ class Reconciler:
         """One pass. KubeError when the API server did not do as asked, NotLeaderError when we may not write."""
         document = self._store.document(ObjectKey("Workspace", "", name))
         if document is None:
-            pass
+            await self._deletion.orphans(name)
             self._forget(name)
             return PassResult(gone=True)
         now = datetime.now(UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -102,6 +103,19 @@ def test_finalizer_taken_off_while_the_operator_is_away(arena: Arena) -> None:
     assert not arena.workspace("torn-off")
     with arena.running():
         eventually(lambda: forgotten(arena, "torn-off"), what="a platform without it")
+        eventually(lambda: not rights_on(arena, "torn-off"), what="no rights on what is not there")
+
+
+def rights_on(arena: Arena, name: str) -> list[Any]:
+    """Cluster-wide objects that the operator made for a workspace."""
+    group = "/apis/rbac.authorization.k8s.io/v1"
+    kinds = ("clusterroles", "clusterrolebindings")
+    selector = f"pyairtable.dev/workspace={name}"
+    return [
+        item
+        for kind in kinds
+        for item in tenants.get(arena.plane.api, f"{group}/{kind}", labelSelector=selector)["items"]
+    ]
 
 
 def test_deleted_and_made_again_while_the_operator_is_away(arena: Arena) -> None:
