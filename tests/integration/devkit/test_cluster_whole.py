@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,9 +65,16 @@ def _status_of_bases(access: Mapping[str, str], key: str) -> int:
     return httpx2.get(url, headers=headers, timeout=60, trust_env=False).status_code
 
 
+def _commands_of_the_readme() -> list[list[str]]:
+    """Return what the README tells to type after `make cluster`, without the word kubectl."""
+    block = (REPOSITORY / "README.md").read_text().partition("make cluster ")[2].partition("```")[0]
+    return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("kubectl ")]
+
+
 def test_a_workspace_becomes_ready_and_its_key_opens_the_doors_until_it_is_suspended(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "-f", "examples/acme/")
-    cluster.kubectl("wait", "pws/acme", "--for=condition=Ready", "--timeout=60s")
+    told = [cluster.kubectl(*command) for command in _commands_of_the_readme()]
+    assert len(told) == 4
+    assert "condition met" in told[1]
     columns = cluster.kubectl("get", "pws", "acme", "--no-headers").split()
     assert columns[:5] == ["acme", "True", "Ready", "ws-acme", "1/1"]
 
