@@ -85,6 +85,8 @@ class Decision:
     """In words, for Event and log; empty for Keep."""
     record: KeyRecord | None = None
     previous: PreviousKey | None = None
+    replaces: bool = False
+    """The key that there was is gone or cannot be trusted, for Create and Rotate."""
     fields: tuple[str, ...] = ()
     """What differs, for Repair."""
     new_object: bool = False
@@ -122,14 +124,16 @@ def material(key: str) -> KeyMaterial:
 def decide(kept: bytes | None, workspace: Workspace, config: TenantConfig, now: datetime) -> Decision:
     """`kept`: essence of the Secret, None when there is none. All replicas decide alike: it depends on nothing else."""
     if kept is None:
-        return Decision(KeyAction.CREATE, "there is no access key yet", previous=_remembered(workspace, now))
+        lost = _remembered(workspace, now)
+        reason = "the access Secret was deleted" if lost else "there is no access key yet"
+        return Decision(KeyAction.CREATE, reason, previous=lost, replaces=lost is not None)
     observed = compare.read(kept)
     if observed.terminating:
         return Decision(KeyAction.WAIT, "the Secret is being deleted", uid=observed.uid)
     record, fault = _examine(observed, workspace)
     if record is None or fault:
         previous = _still_trusted(record, workspace, now) or _remembered(workspace, now)
-        return _rotation(fault, previous, observed, workspace, config)
+        return replace(_rotation(fault, previous, observed, workspace, config), replaces=True)
     if not _status_has(workspace, record):
         # A rotation that the status has not heard of yet: no second one before it has.
         return _kept(record, observed, workspace, config, next_at=now)

@@ -26,6 +26,8 @@ class BindingStatus:
     drift: Drift
     seen: bool
     """Whether a schema is known at all."""
+    accepted: bool
+    """Whether a changed schema was accepted just now."""
 
 
 def binding_status(
@@ -46,7 +48,8 @@ def binding_status(
         status["baseline"] = baseline
     if found:
         status["changedTables"] = [name[:255] for name in found.tables[:1000]]
-    return BindingStatus(status, found, baseline is not None)
+    before = previous.get("baseline")
+    return BindingStatus(status, found, baseline is not None, before is not None and before != baseline)
 
 
 def invalid_binding_status(body: Mapping[str, Any], error: str, now: datetime) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Schemas:
 
     drifts: dict[str, Drift] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+    """Those whose changed schema was accepted by this pass."""
 
 
 def parse(documents: Sequence[Document]) -> Parsed:
@@ -81,6 +83,8 @@ class BindingStatuses:
                 schemas.drifts[binding.meta.name] = told.drift
             else:
                 schemas.unseen.append(binding.meta.name)
+            if told.accepted:
+                schemas.accepted.append(binding.meta.name)
             if told.status != binding.status:
                 writes.append(self._write(binding.meta.namespace, binding.meta.name, binding.meta.uid, told.status))
         for document, fault in parsed.invalid:

@@ -14,6 +14,7 @@ from pyairtable_operator.kube import Body, Kube
 from pyairtable_operator.kube_errors import ConflictError, NotFoundError
 from pyairtable_operator.manifests import ObjectKey
 from pyairtable_operator.platform import PlatformError
+from pyairtable_operator.reporting import Reporter
 from pyairtable_operator.spec import Workspace
 from pyairtable_operator.status import inventory_keys
 from pyairtable_operator.store import Store
@@ -30,12 +31,15 @@ _RIGHTS_ON_WORKSPACES = ("ClusterRole", "ClusterRoleBinding")
 class Deletion:
     """Does what is left to do of a deletion."""
 
-    def __init__(self, kube: Kube, store: Store, applier: Applier, registrar: Registrar, grace: float) -> None:
+    def __init__(
+        self, kube: Kube, store: Store, applier: Applier, registrar: Registrar, reporter: Reporter, grace: float
+    ) -> None:
         """`grace`: seconds for which a platform that is away holds a deletion up."""
         self._kube = kube
         self._store = store
         self._applier = applier
         self._registrar = registrar
+        self._reporter = reporter
         self._grace = timedelta(seconds=grace)
         self._off: set[str] = set()
 
@@ -46,12 +50,15 @@ class Deletion:
             return waits
         key = ObjectKey("Namespace", "", workspace.namespace)
         kept = self._store.essence(key)
-        claim = decide.claim_namespace(workspace, kept, inventory_keys(workspace))
+        made = inventory_keys(workspace)
+        claim = decide.claim_namespace(workspace, kept, made)
         ours = claim.claim in (Claim.OURS, Claim.TERMINATING)
         remove = ours and not claim.adopted and workspace.spec.deletion_policy == "Delete"
         await self._objects(workspace, stay=not remove)
         if ours and kept is not None:
             return await self._namespace(workspace, key, kept, claim, remove=remove)
+        if claim.claim is Claim.ABSENT and key in made and workspace.spec.deletion_policy == "Delete":
+            self._reporter.namespace_deleted(workspace)
         return ""
 
     async def orphans(self, name: str) -> None:
@@ -91,6 +98,7 @@ class Deletion:
                     f"{constants.FORCE_DELETE_ANNOTATION}=true, the deletion goes on without it"
                 )
             log.warning("workspace %s is deleted without the platform knowing: %s", workspace.name, error)
+            self._reporter.without_platform(workspace, error)
         self._off.add(workspace.uid)
         return ""
 
@@ -127,6 +135,7 @@ class Deletion:
             if claim.claim is Claim.OURS:
                 patch = _without_marks(observed.uid, constants.ADOPTED_ANNOTATION, constants.ADOPT_ANNOTATION)
                 self._store.changed("Namespace", await self._kube.merge(*key, patch))
+                self._reporter.namespace_retained(workspace)
             return ""
         if not observed.terminating:
             await self._applier.delete(key, observed.uid)

@@ -38,6 +38,8 @@ class Issued:
     next_at: datetime | None = None
     told: str = ""
     """What was done, in words, for an Event; empty when nothing was."""
+    event: str = ""
+    """The reason of that Event."""
 
 
 class KeyKeeper:
@@ -78,7 +80,7 @@ class KeyKeeper:
             material = access_keys.new_key(secrets.token_bytes(access_keys.RANDOM_BYTES))
             record = access_keys.new_record(material, decision, workspace, now)
         await self._write(workspace, material, record, decision, live)
-        return Issued(record, next_at=decision.next_at or now, told=_told(decision))
+        return Issued(record, next_at=decision.next_at or now, told=_told(decision), event=_event(decision))
 
     async def _look(self, workspace: Workspace, where: ObjectKey, now: datetime) -> tuple[Body | None, Decision]:
         """The Secret as it is at this moment, and the decision by that: what the watch told may be old."""
@@ -118,3 +120,11 @@ def _told(decision: Decision) -> str:
         KeyAction.REPAIR: "the access Secret was put right",
     }
     return f"{words[decision.action]}: {decision.reason}"
+
+
+def _event(decision: Decision) -> str:
+    if decision.action is KeyAction.REPAIR:
+        return "Repaired"
+    if decision.replaces:
+        return "AccessKeyReplaced"
+    return "AccessKeyIssued" if decision.action is KeyAction.CREATE else "AccessKeyRotated"

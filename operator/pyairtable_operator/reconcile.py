@@ -88,7 +88,7 @@ class Reconciler:
         self._keys = KeyKeeper(kube, store, self._applier, config)
         self._statuses = BindingStatuses(kube, store)
         self._writer = WorkspaceWriter(kube, store)
-        self._deletion = Deletion(kube, store, self._applier, registrar, settings.deletion_grace_seconds)
+        self._deletion = Deletion(kube, store, self._applier, registrar, reporter, settings.deletion_grace_seconds)
 
     async def reconcile(self, name: str) -> PassResult:
         """One pass. KubeError when the API server did not do as asked, NotLeaderError when we may not write."""
@@ -138,7 +138,7 @@ class Reconciler:
         if asked is not None:
             await self._await(asked, workspace.name)
         facts = await self._facts(workspace, claim, desired, outcome, issued, now)
-        self._reporter.did(workspace, actions, outcome, issued)
+        self._reporter.did(workspace, claim, actions, outcome, issued)
         return await self._tell(workspace, facts, now, actions, issued)
 
     async def _await(self, asked: asyncio.Task[None], name: str) -> None:
@@ -231,6 +231,7 @@ class Reconciler:
             self._sync(workspace, allowed.allowed, verdict),
             self._statuses.update(parsed, allowed, verdict, verification, now),
         )
+        self._reporter.accepted(workspace, schemas.accepted)
         return Facts(
             findings=(
                 findings.judge_namespace(workspace, claim, outcome.left, outcome.failures),
@@ -296,7 +297,7 @@ class Reconciler:
         told = status.workspace_status(workspace, facts, now)
         if told != workspace.status:
             await self._writer.status(workspace.meta, told)
-        self._reporter.tell(workspace, told, now)
+        self._reporter.tell(workspace.meta, workspace.status, told, now)
         next_in = self._next_in(workspace, facts, issued, now)
         return PassResult(next_in=next_in)
 
@@ -316,7 +317,10 @@ class Reconciler:
         facts = Facts(plan=decide.plan_status(actions))
         if not claim.usable:
             facts = Facts(findings=(findings.judge_namespace(workspace, claim, (), ()),), plan=())
-        return await self._tell(workspace, facts, now, ())
+        result = await self._tell(workspace, facts, now, ())
+        if claim.usable and facts.plan != workspace.status.get("plan"):
+            self._reporter.planned(workspace, actions)
+        return result
 
     async def _delete(self, workspace: Workspace, now: datetime) -> PassResult:
         if FINALIZER not in workspace.meta.finalizers:
@@ -328,13 +332,13 @@ class Reconciler:
         await self._writer.let_go(workspace.meta)
         self._deletion.forget(workspace.uid)
         self._forget(workspace.name)
-        self._reporter.deleted(workspace)
         return PassResult(gone=True)
 
     async def _invalid(self, document: Mapping[str, Any], error: str, now: datetime) -> PassResult:
         told = status.invalid_status(document, error, now)
         if told != document["status"]:
             await self._writer.status(parse_meta(document), told)
+        self._reporter.tell(parse_meta(document), document["status"], told, now)
         return PassResult()
 
     def _forget(self, name: str) -> None:

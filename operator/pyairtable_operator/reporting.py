@@ -8,14 +8,14 @@ from typing import Any
 
 from pyairtable_operator import usage
 from pyairtable_operator.applying import Outcome
-from pyairtable_operator.decide import Action, ActionKind
+from pyairtable_operator.decide import Action, ActionKind, Claim, NamespaceClaim, plan_text
+from pyairtable_operator.event_reasons import EVENT_REASONS, condition_events
 from pyairtable_operator.events import Events
 from pyairtable_operator.keys import Issued
+from pyairtable_operator.manifests import ObjectKey
 from pyairtable_operator.metrics import Metrics
-from pyairtable_operator.spec import Workspace
-
-_QUIET = ("Pending", "NotVerified", "EnforcementNotVerified", "PoliciesOff", "NotEnforced", "RotationPending")
-"""Reasons that need no Event: they pass, or they are a choice."""
+from pyairtable_operator.spec import Meta, Workspace
+from pyairtable_operator.status import inventory_keys
 
 
 class Reporter:
@@ -28,41 +28,73 @@ class Reporter:
         self._counted: dict[str, dict[str, str]] = {}
         self._usage: dict[str, tuple[Any, datetime]] = {}
 
-    def did(self, workspace: Workspace, actions: Sequence[Action], outcome: Outcome, issued: Issued) -> None:
-        """Tells of repairs and of keys. Objects that are made for a new workspace are not worth an Event each."""
-        about = (workspace.name, workspace.uid)
-        if issued.told and workspace.status.get("accessKey"):
-            self._events.tell(about, "AccessKey", issued.told, action="IssueKey")
+    def did(
+        self,
+        workspace: Workspace,
+        claim: NamespaceClaim,
+        actions: Sequence[Action],
+        outcome: Outcome,
+        issued: Issued,
+    ) -> None:
+        """Tells what a pass did to objects. Those that are made for a new workspace are not worth an Event each."""
+        if issued.event:
+            self._send(workspace.meta, issued.event, issued.told)
+        adopted = claim.claim is Claim.ADOPT and any(key.kind == "Namespace" for key in outcome.written)
+        if adopted:
+            self._send(workspace.meta, "NamespaceAdopted", f"namespace {workspace.namespace} was taken over")
+        pruned = [
+            action.key for action in actions if action.kind is ActionKind.DELETE and action.key in outcome.deleted
+        ]
+        if pruned:
+            self._send(workspace.meta, "Pruned", f"deleted, being declared no more: {_named(pruned)}")
         if workspace.status.get("observedGeneration") != workspace.meta.generation:
             return
-        mended = [action.key for action in actions if action.key in outcome.written]
-        if mended:
-            named = ", ".join(str(key) for key in mended[:10]) + (" ..." if len(mended) > 10 else "")
-            self._events.tell(about, "Repaired", f"put back as declared: {named}", "Warning", "Repair")
-        for action in actions:
-            if action.kind is ActionKind.CONFLICT:
-                managers = ", ".join(sorted({conflict.manager for conflict in action.conflicts}))
-                self._events.tell(about, "Conflict", f"{action.key} is also declared by {managers}", "Warning")
+        known = inventory_keys(workspace)
+        mended = [
+            action.key
+            for action in actions
+            if action.key in outcome.written and (action.kind is not ActionKind.CREATE or action.key in known)
+        ]
+        if mended and not adopted:
+            self._send(workspace.meta, "Repaired", f"put back as declared: {_named(mended)}")
 
-    def tell(self, workspace: Workspace, told: Mapping[str, Any], now: datetime) -> None:
-        """Tells of conditions that changed, and counts them."""
-        before = {item["type"]: item for item in workspace.status.get("conditions") or ()}
-        about = (workspace.name, workspace.uid)
-        for item in told["conditions"]:
-            old = before.get(item["type"])
-            if old is not None and (old["status"], old["reason"]) == (item["status"], item["reason"]):
-                continue
-            self._changed(about, item, known=old is not None)
-        if (limit := usage.crossed(told.get("usage"), workspace.status.get("usage"))) and "usage" in told:
-            note = f"{told['usage']['calls']} calls to Airtable this month, {limit} % of the budget is reached"
-            self._events.tell(about, "BudgetThreshold", note, "Warning")
-        if told.get("usage") != workspace.status.get("usage"):
-            self._usage[workspace.name] = (told.get("usage"), now)
-        self._count(workspace.name, {item["type"]: item["status"] for item in told["conditions"]})
+    def tell(self, meta: Meta, previous: Mapping[str, Any], told: Mapping[str, Any], now: datetime) -> None:
+        """Tells what is new in a status, and counts its conditions."""
+        for event in condition_events(told["conditions"], previous.get("conditions") or ()):
+            self._events.tell((meta.name, meta.uid), event.reason, event.note, event.type)
+        before, after = ((status.get("credential") or {}).get("hash") for status in (previous, told))
+        if before and after and before != after:
+            self._send(meta, "CredentialRotated", "Airtable accepted the new token; it is in use")
+        shown = told.get("usage")
+        if shown and (limit := usage.crossed(shown, previous.get("usage"))):
+            note = f"{shown['calls']} calls to Airtable this month: {limit} % of the budget is reached"
+            self._send(meta, "UsageThreshold", note)
+        if shown != previous.get("usage"):
+            self._usage[meta.name] = (shown, now)
+        self._count(meta.name, {item["type"]: item["status"] for item in told["conditions"]})
 
-    def deleted(self, workspace: Workspace) -> None:
-        """Tells that it is gone."""
-        self._events.tell((workspace.name, workspace.uid), "Deleted", "the workspace was taken away", action="Delete")
+    def planned(self, workspace: Workspace, actions: Sequence[Action]) -> None:
+        """Tells what would be done."""
+        self._send(workspace.meta, "Planned", plan_text(actions))
+
+    def accepted(self, workspace: Workspace, names: Sequence[str]) -> None:
+        """Tells of BaseBindings whose changed schema was accepted."""
+        for name in names:
+            self._send(workspace.meta, "SchemaAccepted", f"BaseBinding {name}: the schema seen now is the accepted one")
+
+    def namespace_deleted(self, workspace: Workspace) -> None:
+        """Tells that the namespace is gone with the workspace."""
+        self._send(workspace.meta, "NamespaceDeleted", f"namespace {workspace.namespace} was deleted")
+
+    def namespace_retained(self, workspace: Workspace) -> None:
+        """Tells that the namespace outlives the workspace."""
+        note = f"namespace {workspace.namespace} stays, with its quota and policies, without the workspace's mark"
+        self._send(workspace.meta, "NamespaceRetained", note)
+
+    def without_platform(self, workspace: Workspace, error: Exception) -> None:
+        """Tells that a deletion goes on although the platform could not be told."""
+        note = f"the deletion goes on, and the platform is told when it is back: {error}"
+        self._send(workspace.meta, "DeletedWithoutPlatform", note)
 
     def usage_written_at(self, name: str) -> datetime | None:
         """When status.usage was last written by this process."""
@@ -75,17 +107,8 @@ class Reporter:
         self._counted.pop(name, None)
         self._usage.pop(name, None)
 
-    def _changed(self, about: tuple[str, str], item: Mapping[str, Any], *, known: bool) -> None:
-        kind, reason = item["type"], item["reason"]
-        if kind == "Ready":
-            if item["status"] == "True":
-                self._events.tell(about, "Ready", item["message"])
-            elif reason in ("Suspended", "Deleting", "Planned"):
-                self._events.tell(about, reason, item["message"])
-        elif item["status"] != "True" and reason not in _QUIET and kind != "Stalled":
-            self._events.tell(about, reason, f"{kind}: {item['message']}", "Warning")
-        elif known and item["status"] == "True":
-            self._events.tell(about, reason, f"{kind}: {item['message']}")
+    def _send(self, meta: Meta, reason: str, note: str) -> None:
+        self._events.tell((meta.name, meta.uid), reason, note, EVENT_REASONS[reason].type)
 
     def _count(self, name: str, conditions: dict[str, str]) -> None:
         before = self._counted.get(name, {})
@@ -98,3 +121,7 @@ class Reporter:
             if new is not None:
                 self._metrics.workspaces.labels(kind, new).inc()
         self._counted[name] = conditions
+
+
+def _named(keys: Sequence[ObjectKey]) -> str:
+    return ", ".join(str(key) for key in keys[:10]) + (" ..." if len(keys) > 10 else "")

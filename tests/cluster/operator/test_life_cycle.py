@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -171,5 +172,9 @@ def test_kubectl_tells_the_truth(tenant: Tenant, cluster: ControlPlane) -> None:
     assert row[:5] == [tenant.name, "True", "Ready", tenant.namespace, "1/1"]
     selected = cluster.kubectl("get", "pws", "--field-selector", "status.phase=Ready", "-o", "name").stdout
     assert f"workspace.pyairtable.dev/{tenant.name}" in selected
-    events = cluster.kubectl("get", "events", "-n", "default", "-o", "json").stdout
-    assert tenant.name in events
+
+    def told() -> set[str]:
+        listed = json.loads(cluster.kubectl("get", "events.v1.events.k8s.io", "-n", "default", "-o", "json").stdout)
+        return {event["reason"] for event in listed["items"] if event["regarding"]["name"] == tenant.name}
+
+    tenant.until(lambda: told() >= {"AccessKeyIssued", "Ready"}, "its Events")
