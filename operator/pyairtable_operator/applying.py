@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _GRANTS = ("RoleBinding", "ClusterRoleBinding", "BaseBinding")
 """Kinds that come last: nobody gets rights before quota and policies stand."""
 
+_CONFINING = ("ResourceQuota", "LimitRange", "NetworkPolicy")
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -40,6 +42,11 @@ class Outcome:
     failures: list[ApplyFailure] = field(default_factory=list)
     written: set[ObjectKey] = field(default_factory=set)
     deleted: set[ObjectKey] = field(default_factory=set)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the same may succeed soon, with nothing changed."""
+        return any(failure.temporary for failure in self.failures)
 
 
 class Applier:
@@ -51,12 +58,13 @@ class Applier:
         self._store = store
 
     async def run(self, actions: Sequence[Action]) -> Outcome:
-        """Does all it can. TemporaryKubeError when the API server could not be asked; refusals stand in the outcome."""
+        """Does all it can. TemporaryKubeError when the API server could not be asked; refusals and faults that it
+        answers for an object stand in the outcome, and do not keep the others from being written."""
         outcome = Outcome(left=[item for item in actions if item.kind in (ActionKind.WAIT, ActionKind.CONFLICT)])
         await all_of(self.look(action.key) for action in outcome.left if action.key.kind in MANAGED_KINDS)
         todo = [item for item in actions if item.kind not in (ActionKind.WAIT, ActionKind.CONFLICT)]
         for group in _groups(todo):
-            await all_of(self._do(action, outcome) for action in group)
+            await all_of(self._do(action, outcome) for action in group if not _too_early(action, outcome))
             if any(failure.key.kind == "Namespace" for failure in outcome.failures):
                 break
         return outcome
@@ -92,8 +100,10 @@ class Applier:
     async def _do(self, action: Action, outcome: Outcome) -> None:
         try:
             await self._step(action, outcome)
-        except TemporaryKubeError:
-            raise
+        except TemporaryKubeError as error:
+            if not error.answered:
+                raise
+            outcome.failures.append(ApplyFailure(action.key, error.status, str(error)))
         except (InvalidError, AlreadyExistsError, ConflictError) as error:
             # Perhaps there is an object without our label: the next pass knows it.
             await self.look(action.key)
@@ -112,6 +122,12 @@ class Applier:
         else:
             await self.apply(action.manifest)
         outcome.written.add(action.key)
+
+
+def _too_early(action: Action, outcome: Outcome) -> bool:
+    """Nobody is let in while what confines him could not be made; rights that stand are still corrected."""
+    lets_in = action.kind is ActionKind.CREATE and action.key.kind == "RoleBinding"
+    return lets_in and any(failure.temporary and failure.key.kind in _CONFINING for failure in outcome.failures)
 
 
 def _groups(actions: Iterable[Action]) -> list[list[Action]]:

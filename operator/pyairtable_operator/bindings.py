@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +17,12 @@ from pyairtable_operator.constants import API_VERSION
 from pyairtable_operator.credentials import CredentialVerdict, Verification
 from pyairtable_operator.drift import Drift
 from pyairtable_operator.kube import Kube
-from pyairtable_operator.kube_errors import ConflictError, NotFoundError
+from pyairtable_operator.kube_errors import ConflictError, KubeError, NotFoundError, TemporaryKubeError
 from pyairtable_operator.reasons import REACHABLE, REASONS
 from pyairtable_operator.spec import Binding, InvalidSpec, parse_binding
 from pyairtable_operator.store import Store
+
+log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
@@ -40,6 +43,8 @@ class Schemas:
     unseen: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     """Those whose changed schema was accepted by this pass."""
+    failed: list[str] = field(default_factory=list)
+    """Those whose status the API server did not take."""
 
 
 def parse(documents: Sequence[Document]) -> Parsed:
@@ -72,7 +77,8 @@ class BindingStatuses:
         now: datetime,
     ) -> Schemas:
         """Judges every binding, writes what is new, and returns what is known of the schemas."""
-        schemas, writes = Schemas(), []
+        schemas = Schemas()
+        writes = []
         for binding in parsed.good:
             reachable = _reachable(binding, bases, verdict, verification)
             check, at = None, None
@@ -86,22 +92,29 @@ class BindingStatuses:
             if told.accepted:
                 schemas.accepted.append(binding.meta.name)
             if told.status != binding.status:
-                writes.append(self._write(binding.meta.namespace, binding.meta.name, binding.meta.uid, told.status))
+                meta = binding.meta
+                writes.append(self._write(meta.namespace, meta.name, meta.uid, told.status, schemas))
         for document, fault in parsed.invalid:
             status = invalid_binding_status(document, fault, now)
             if status != document["status"]:
                 metadata = document["metadata"]
-                writes.append(self._write(metadata["namespace"], metadata["name"], metadata["uid"], status))
+                writes.append(self._write(metadata["namespace"], metadata["name"], metadata["uid"], status, schemas))
         await all_of(writes)
         return schemas
 
-    async def _write(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> None:
+    async def _write(self, namespace: str, name: str, uid: str, status: Mapping[str, Any], schemas: Schemas) -> None:
         metadata = {"name": name, "namespace": namespace, "uid": uid}
         body = {"apiVersion": API_VERSION, "kind": "BaseBinding", "metadata": metadata, "status": status}
         try:
             answer = await self._kube.apply(body, force=True, subresource="status")
         except (NotFoundError, ConflictError):
             return  # it is gone, or another of its name: the watch tells
+        except KubeError as error:
+            if isinstance(error, TemporaryKubeError) and not error.answered:
+                raise
+            log.warning("the status of BaseBinding %s/%s could not be written: %s", namespace, name, error)
+            schemas.failed.append(name)
+            return
         self._store.changed("BaseBinding", answer)
 
 

@@ -33,6 +33,11 @@ class ApplyFailure:
     text: str
 
     @property
+    def temporary(self) -> bool:
+        """A fault of the server's or of a webhook's, no refusal."""
+        return self.status >= 500
+
+    @property
     def over_quota(self) -> bool:
         return over_quota(self.status, self.text)
 

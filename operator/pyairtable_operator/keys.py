@@ -38,6 +38,8 @@ class Issued:
     next_at: datetime | None = None
     told: str = ""
     """What was done, in words, for an Event; empty when nothing was."""
+    failed: bool = False
+    """Whether the same may succeed soon, with nothing changed."""
     event: str = ""
     """The reason of that Event."""
 
@@ -53,15 +55,17 @@ class KeyKeeper:
         self._config = config
 
     async def issue(self, workspace: Workspace, now: datetime) -> Issued:
-        """Makes the Secret so. TemporaryKubeError when the API server could not be asked."""
+        """Makes the Secret so. TemporaryKubeError when the API server could not be asked; what it answers is told."""
         where = ObjectKey("Secret", workspace.namespace, ACCESS_SECRET)
         decision = access_keys.decide(self._store.essence(where), workspace, self._config, now)
         if decision.action is KeyAction.KEEP:
             return Issued(decision.record, next_at=decision.next_at)
         try:
             return await self._change(workspace, where, decision, now)
-        except TemporaryKubeError:
-            raise
+        except TemporaryKubeError as error:
+            if not error.answered:
+                raise
+            return Issued(fault=key_refused(error), failed=True)
         except (ConflictError, AlreadyExistsError, NotFoundError) as error:
             await self._applier.look(where)
             return Issued(fault=key_not_issued("Conflict", str(error)), next_at=now + AGAIN)

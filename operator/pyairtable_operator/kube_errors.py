@@ -22,6 +22,11 @@ class KubeError(Exception):
 class TemporaryKubeError(KubeError):
     """No answer, 429 or a fault of the server's: the same request may succeed later."""
 
+    @property
+    def answered(self) -> bool:
+        """A fault that the server told of (5xx, as of a webhook that is away): it may be of this one object only."""
+        return self.status >= 500
+
 
 class NotFoundError(KubeError):
     """The object, its namespace or its kind is not there."""

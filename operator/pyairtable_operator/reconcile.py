@@ -137,9 +137,11 @@ class Reconciler:
         outcome, issued = await self._apply(workspace, actions, now)
         if asked is not None:
             await self._await(asked, workspace.name)
-        facts = await self._facts(workspace, claim, desired, outcome, issued, now)
+        facts, unwritten = await self._facts(workspace, claim, desired, outcome, issued, now)
         self._reporter.did(workspace, claim, actions, outcome, issued)
-        return await self._tell(workspace, facts, now, actions, issued)
+        result = await self._tell(workspace, facts, now, actions, issued)
+        failed = outcome.failed or issued.failed or bool(unwritten)
+        return PassResult(failed="ApplyFailed") if failed else result
 
     async def _await(self, asked: asyncio.Task[None], name: str) -> None:
         _, late = await asyncio.wait([asked], timeout=PATIENCE)
@@ -221,8 +223,9 @@ class Reconciler:
         outcome: Outcome,
         issued: Issued,
         now: datetime,
-    ) -> Facts:
-        """Tells the platform and the bindings, and puts together what was found out."""
+    ) -> tuple[Facts, list[str]]:
+        """Tells the platform and the bindings, and puts together what was found out; also the names of the
+        BaseBindings whose status the API server did not take."""
         parsed = bindings.parse(self._store.bindings(workspace.namespace))
         allowed = bases.effective_bases(workspace, parsed.good)
         verification, verdict = self._verifier.latest(workspace.name), self._verdict(workspace)
@@ -231,8 +234,8 @@ class Reconciler:
             self._sync(workspace, allowed.allowed, verdict),
             self._statuses.update(parsed, allowed, verdict, verification, now),
         )
-        self._reporter.accepted(workspace, schemas.accepted)
-        return Facts(
+        self._reporter.accepted(workspace, [name for name in schemas.accepted if name not in schemas.failed])
+        facts = Facts(
             findings=(
                 findings.judge_namespace(workspace, claim, outcome.left, outcome.failures),
                 verdict.finding,
@@ -249,6 +252,7 @@ class Reconciler:
             usage=self._usage(workspace, now),
             inventory=self._inventory(workspace, desired, outcome, issued, now),
         )
+        return facts, schemas.failed
 
     async def _sync(self, workspace: Workspace, allowed: Sequence[Base], verdict: CredentialVerdict) -> Finding:
         opted_in = self._opted_in(workspace)
