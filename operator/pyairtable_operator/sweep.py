@@ -33,13 +33,20 @@ class Sweep:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            await asyncio.sleep(self._settings.resync_seconds)
-            for name in self._store.workspaces():
-                self._queue.add(name)
+            await self.look_at_all()
             try:
                 await self.clean()
             except (PlatformError, KubeError) as error:
                 log.warning("the registry could not be compared with the Workspaces: %s", error)
+
+    async def look_at_all(self) -> None:
+        """Asks for a pass over each workspace, spread over RESYNC_SECONDS: a new one must not wait behind them all."""
+        names = self._store.workspaces()
+        for name in names:
+            await asyncio.sleep(self._settings.resync_seconds / len(names))
+            self._queue.add(name)
+        if not names:
+            await asyncio.sleep(self._settings.resync_seconds)
 
     async def clean(self) -> None:
         """Removes entries that a Workspace declared which is gone; each is looked up once more before."""
