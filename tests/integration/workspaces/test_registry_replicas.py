@@ -63,8 +63,8 @@ async def test_conflicts_are_found_whichever_replica_is_asked(replicas: Replicas
     with pytest.raises(FailedPrecondition, match="generation 5") as caught:
         await second.apply(generation=4)
     assert caught.value.reason is Reason.CONFLICT
-    assert not await second.remove(uid="of another object")
-    assert (await second.apply(uid="made anew", generation=1)).changed
+    assert not await second.remove(uid="of-another-object")
+    assert (await second.apply(uid="made-anew", generation=1)).changed
 
 
 async def test_what_documents_may_not_say_is_refused(replicas: Replicas) -> None:
@@ -96,7 +96,7 @@ async def test_versions_grow_over_removal(replicas: Replicas) -> None:
     first, second = replicas
     before = (await first.apply()).workspace.version
     await second.remove()
-    assert (await first.apply(uid="made anew")).workspace.version > before + 1
+    assert (await first.apply(uid="made-anew")).workspace.version > before + 1
 
 
 async def test_a_replica_that_starts_later_knows_all(replicas: Replicas, database_url: str) -> None:
