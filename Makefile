@@ -36,7 +36,7 @@ test: setup test-deps ## Run every check that needs no account, key or cluster o
 
 .PHONY: torture
 torture: setup test-deps ## Run what `make test` leaves out: the rest of the exhaustive sweeps, 1,000 random transitions
-	@HISTORIES=70 $(BIN)/pytest -n 2 --dist loadscope --timeout 7200 -m torture tests/cluster $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m torture tests/cluster $(ARGS)
 	@HISTORIES=70 $(BIN)/pytest --timeout 7200 tests/cluster/faults/test_histories.py
 
 .PHONY: test-fast

@@ -66,20 +66,13 @@ class Deletion:
         took our finalizer off. The API server is asked first: it may be we who are behind.
         """
         rights = [key for key in self._store.of_workspace(name) if key.kind in _RIGHTS_ON_WORKSPACES]
-        if not rights or not await self._is_gone(name):
+        if not rights or not await self._kube.is_gone("Workspace", "", name):
             return
         for key in sorted(rights):
             kept = self._store.essence(key)
             if kept is not None:
                 log.warning("%s grants rights on workspace %s, which is gone: deleting it", key, name)
                 await self._applier.delete(key, compare.read(kept).uid)
-
-    async def _is_gone(self, name: str) -> bool:
-        try:
-            await self._kube.get("Workspace", "", name)
-        except NotFoundError:
-            return True
-        return False
 
     def forget(self, uid: str) -> None:
         """It is gone."""

@@ -16,7 +16,7 @@ from pyairtable_operator.connection import Connection
 from pyairtable_operator.constants import FIELD_MANAGER
 from pyairtable_operator.fence import Fence, NotLeaderError
 from pyairtable_operator.kinds import KINDS, Kind
-from pyairtable_operator.kube_errors import KubeError, TemporaryKubeError, error_of
+from pyairtable_operator.kube_errors import KubeError, NotFoundError, TemporaryKubeError, error_of
 from pyairtable_operator.metrics import Metrics
 
 Body = dict[str, Any]
@@ -49,6 +49,14 @@ class Kube:
         """Reads an object. NotFoundError when it is not there."""
         where = KINDS[kind]
         return await self._repeat("get", where, "GET", where.path(namespace, name))
+
+    async def is_gone(self, kind: str, namespace: str, name: str) -> bool:
+        """Asks whether there is no such object: for what must not rest on watches, which may be behind."""
+        try:
+            await self.get(kind, namespace, name)
+        except NotFoundError:
+            return True
+        return False
 
     async def create(self, body: Body) -> Body:
         """Creates an object. AlreadyExistsError when there is one of that name."""

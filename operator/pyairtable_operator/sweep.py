@@ -10,8 +10,8 @@ import asyncio
 import logging
 
 from pyairtable_operator.kube import Kube
-from pyairtable_operator.kube_errors import KubeError, NotFoundError
-from pyairtable_operator.platform import Platform, PlatformError, Registered
+from pyairtable_operator.kube_errors import KubeError
+from pyairtable_operator.platform import Platform, PlatformError
 from pyairtable_operator.queue import WorkQueue
 from pyairtable_operator.settings import Settings
 from pyairtable_operator.store import Store
@@ -52,14 +52,9 @@ class Sweep:
         """Removes entries that a Workspace declared which is gone; each is looked up once more before."""
         known = set(self._store.workspaces())
         for entry in await self._platform.registered():
-            if entry.source_kind == "Workspace" and entry.name not in known and await self._is_gone(entry):
+            if entry.source_kind != "Workspace" or entry.name in known:
+                continue
+            if await self._kube.is_gone("Workspace", "", entry.name):
                 log.warning("the registry holds %s, whose Workspace is gone: removing it", entry.name)
                 await self._platform.apply_keys(entry.name, entry.uid, ())
                 await self._platform.remove_workspace(entry.name, entry.uid)
-
-    async def _is_gone(self, entry: Registered) -> bool:
-        try:
-            await self._kube.get("Workspace", "", entry.name)
-        except NotFoundError:
-            return True
-        return False

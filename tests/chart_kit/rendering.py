@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-
-from pyairtable_devkit.cluster.programs import PROGRAMS, ProgramsError, find
+from kubernetes_kit.plane import require_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "pyairtable"
@@ -35,16 +33,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 @functools.cache
 def helm_program() -> Path:
     """Where helm is; without it the test is skipped, and in CI it fails."""
-    try:
-        found = find(next(program for program in PROGRAMS if program.name == "helm"), os.environ)
-        problem = "there is no helm: `make cluster-programs` builds it"
-    except ProgramsError as error:
-        found, problem = None, str(error)
-    if found is None:
-        if {os.environ.get("CI"), os.environ.get("PYAIRTABLE_REQUIRE_CLUSTER")} & {"1", "true"}:
-            pytest.fail(f"NO CHART TESTS: {problem}", pytrace=False)
-        pytest.skip(f"NO CHART TESTS: {problem}")
-    return found
+    return require_programs()["helm"]
 
 
 def run_helm(*arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

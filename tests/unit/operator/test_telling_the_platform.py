@@ -12,7 +12,6 @@ from kubernetes_kit.platform_double import PlatformDouble
 
 from pyairtable_operator.access_keys import DeclaredKey
 from pyairtable_operator.fence import Fence, NotLeaderError
-from pyairtable_operator.kube_errors import NotFoundError
 from pyairtable_operator.metrics import Metrics
 from pyairtable_operator.platform import GrpcPlatform
 from pyairtable_operator.settings import Settings
@@ -93,8 +92,8 @@ class NoWorkspaces:
     def workspaces(self) -> list[str]:
         return []
 
-    async def get(self, kind: str, namespace: str, name: str) -> Any:
-        raise NotFoundError("not found", status=404)
+    async def is_gone(self, kind: str, namespace: str, name: str) -> bool:
+        return True
 
 
 async def test_a_sweep_ends_the_keys_of_the_object_that_is_gone_only(
