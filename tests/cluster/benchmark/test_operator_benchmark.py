@@ -6,7 +6,7 @@ import pytest
 from benchmarks import operator_run
 from kubernetes_kit.plane import require_programs
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.torture, pytest.mark.timeout(600)]
 
 WORKSPACES = 6
 

@@ -40,7 +40,14 @@ def ended(arena: Arena) -> Iterator[None]:
     arena.forget()
 
 
-@pytest.mark.parametrize(("status", "retry_after"), [(409, None), (429, 1), (500, None), (503, None)])
+LATER = pytest.mark.torture
+"""Of equal storms one is tried in `make test`, the others in `make torture`."""
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after"),
+    [pytest.param(409, None, marks=LATER), (429, 1), pytest.param(500, None, marks=LATER), (503, None)],
+)
 def test_a_storm_of_refusals(arena: Arena, expected: operations.Outcome, status: int, retry_after: int | None) -> None:
     """Every write is refused for a while. The number of tries is bounded, then everything is as made in calm."""
     name = f"storm-{status}"
@@ -162,7 +169,9 @@ def test_the_platform_is_away_and_comes_back(arena: Arena, expected: operations.
     assert arena.keys_written("alone") <= 1
 
 
-@pytest.mark.parametrize("service", ["workspaces", "auth", "airtable"])
+@pytest.mark.parametrize(
+    "service", ["workspaces", pytest.param("auth", marks=LATER), pytest.param("airtable", marks=LATER)]
+)
 def test_one_service_answers_with_errors(arena: Arena, expected: operations.Outcome, service: str) -> None:
     name = f"ill-{service}"
     with arena.running():

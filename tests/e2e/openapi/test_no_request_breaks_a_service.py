@@ -23,6 +23,10 @@ SERVICES = {
 }
 
 
+EXAMPLES = 5
+"""Of random requests to an operation, beside those that cover its schema."""
+
+
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.timeout(600)
 def test_no_request_breaks(system: RunningCommand, service: str) -> None:
@@ -34,7 +38,7 @@ def test_no_request_breaks(system: RunningCommand, service: str) -> None:
             f"{url}/openapi.json",
             "--checks=not_a_server_error",
             "--phases=examples,coverage,fuzzing",
-            "--max-examples=15",
+            f"--max-examples={EXAMPLES}",
             "--max-failures=5",
             "--request-timeout=60",
             "--seed=1",

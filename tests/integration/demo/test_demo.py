@@ -51,6 +51,7 @@ def real_services() -> Iterator[dict[str, str]]:
         }
 
 
+@pytest.mark.torture
 def test_with_real_credentials_it_writes_when_told_to(data: Path, real_services: dict[str, str]) -> None:
     demo = start(data, "demo", "--exit", "--write", environment=real_services)
     assert demo.wait() == 0, demo.output

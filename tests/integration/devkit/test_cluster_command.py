@@ -76,6 +76,7 @@ def test_a_bare_cluster_from_up_to_down(cluster: Run, tmp_path: Path) -> None:
     assert cluster("status").returncode == 3
 
 
+@pytest.mark.torture
 def test_a_killed_cluster_leaves_no_process_and_the_next_one_starts(cluster: Run, tmp_path: Path) -> None:
     data, offset = tmp_path / "data", str(free_offset())
     up = cluster("up", "--bare", "--detach", "--provider", "built", "--port-offset", offset)
