@@ -30,7 +30,9 @@ class ServiceName(StrEnum):
     airtable_gateway = "airtable-gateway"
     llm_orchestrator = "llm-orchestrator"
     auth = "auth"
+    users = "users"
     workspaces = "workspaces"
+    sagas = "sagas"
 
 
 @app.command()

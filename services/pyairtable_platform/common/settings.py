@@ -229,6 +229,24 @@ class McpServerPeer(BaseSettings):
     """The tool server over gRPC, as HOST:PORT."""
 
 
+class UsersPeer(BaseSettings):
+    """Where profiles are."""
+
+    model_config = COMMON
+
+    users_target: str = "127.0.0.1:9005"
+    """The user service over gRPC, as HOST:PORT."""
+
+
+class SagasPeer(BaseSettings):
+    """Where sagas run."""
+
+    model_config = COMMON
+
+    sagas_target: str = "127.0.0.1:9008"
+    """The saga service over gRPC, as HOST:PORT."""
+
+
 class LlmOrchestratorPeer(BaseSettings):
     """Where chat is."""
 

@@ -29,7 +29,7 @@ class WorkspaceServicer:
         return rpc.ListWorkspacesResponse(workspaces=map(to_message, page), next_page_token=token)
 
     async def GetWorkspace(self, request: rpc.GetWorkspaceRequest, call: Any) -> rpc.GetWorkspaceResponse:
-        workspace = self._registry.get(context.meant_workspace(request.name))
+        workspace = self._registry.get(context.meant_workspace(request.workspace))
         return rpc.GetWorkspaceResponse(workspace=to_message(in_use(workspace) if context.identity() else workspace))
 
     async def WatchWorkspaces(

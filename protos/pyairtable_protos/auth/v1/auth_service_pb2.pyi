@@ -27,21 +27,30 @@ class AuthorizeRequest(_message.Message):
 
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     WORKSPACE_FIELD_NUMBER: _builtins.int
+    ENTER_FIELD_NUMBER: _builtins.int
     credential: _builtins.str
-    """An access key (pya_...), or an identity token that is about to end or ended in the last hour: a call that outlasts
-    its token goes on as long as its access key works.
+    """One of: an access key of a workspace (pya_...); an API key of a person (pyu_...); an access token of a person; a
+    token of a Kubernetes ServiceAccount; an identity token that is about to end or ended in the last hour (a call that
+    outlasts its token goes on as long as its credential works) or a person's without a workspace, to enter one.
     """
     workspace: _builtins.str
-    """The workspace that the caller named; empty is the credential's own."""
+    """The workspace that the caller named; empty is the credential's own. For a person's access token, empty gives an
+    identity in no workspace.
+    """
+    enter: _builtins.bool
+    """True: the call is for a workspace; a person who named none enters the only one, or the one that the preferences
+    name. Fails with WORKSPACE_REQUIRED when that does not tell.
+    """
     def __init__(
         self,
         *,
         credential: _builtins.str = ...,
         workspace: _builtins.str = ...,
+        enter: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "enter", b"enter", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -59,13 +68,15 @@ class AuthorizeResponse(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     identity_token: _builtins.str
-    """A JSON Web Token (EdDSA) with iss, aud, sub, workspace, role, scope, iat, exp and jti; verified with GetSigningKeys."""
+    """A JSON Web Token (EdDSA, typ JWT) with iss, aud, sub, sid, workspace, rev, role, scope, iat, exp and jti; verified with
+    GetSigningKeys.
+    """
     principal: _builtins.str
-    """Who it is: "access-key:<id>"."""
+    """Who it is: "access-key:<id>", "user:<id>" or "service-account:<namespace>:<name>"."""
     workspace: _builtins.str
-    """The workspace it is for."""
+    """The workspace it is for; empty for a person in none."""
     role: _builtins.str
-    """owner, admin, editor or viewer."""
+    """owner, admin, editor or viewer; empty in no workspace."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When the token ends; never later than the credential."""
@@ -103,6 +114,126 @@ class GetSigningKeysRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSigningKeysRequest: _TypeAlias = GetSigningKeysRequest  # noqa: Y015
+
+@_typing.final
+class WatchRevocationsRequest(_message.Message):
+    """Asks for what ended before its time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRevocationsRequest: _TypeAlias = WatchRevocationsRequest  # noqa: Y015
+
+@_typing.final
+class WatchRevocationsResponse(_message.Message):
+    """A snapshot or further revocations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
+    REVOCATIONS_FIELD_NUMBER: _builtins.int
+    is_snapshot: _builtins.bool
+    """True for the first message: replaces what the reader knew."""
+    @_builtins.property
+    def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revocation]:
+        """What ended. Each is kept as long as a token made of it could still be shown."""
+
+    def __init__(
+        self,
+        *,
+        is_snapshot: _builtins.bool = ...,
+        revocations: _abc.Iterable[Global___Revocation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "revocations", b"revocations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRevocationsResponse: _TypeAlias = WatchRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class Revocation(_message.Message):
+    """Something that ended: either a credential (session), or rights in a workspace up to a state of the registry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """The claim sid of the tokens that do not count any more: "login:<id>", "api-key:<id>", "access-key:<id>"."""
+    workspace: _builtins.str
+    """Tokens for this workspace with a claim rev below `revision` do not count any more,"""
+    principal: _builtins.str
+    """if they are this principal's ("user:<id>"); empty is everybody's."""
+    revision: _builtins.int
+    """State of the registry (WatchWorkspacesResponse.revision)."""
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        principal: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "revision", b"revision", "session", b"session", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Revocation: _TypeAlias = Revocation  # noqa: Y015
+
+@_typing.final
+class RotateSigningKeyRequest(_message.Message):
+    """Asks for a new signing key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSigningKeyRequest: _TypeAlias = RotateSigningKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateSigningKeyResponse(_message.Message):
+    """The new signing key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> Global___SigningKey:
+        """Its public part."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___SigningKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSigningKeyResponse: _TypeAlias = RotateSigningKeyResponse  # noqa: Y015
 
 @_typing.final
 class GetSigningKeysResponse(_message.Message):

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     def __init__(self, channel):
@@ -45,6 +45,16 @@ class AuthServiceStub:
                 '/pyairtable.auth.v1.AuthService/GetSigningKeys',
                 request_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysRequest.SerializeToString,
                 response_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysResponse.FromString,
+                _registered_method=True)
+        self.WatchRevocations = channel.unary_stream(
+                '/pyairtable.auth.v1.AuthService/WatchRevocations',
+                request_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+                _registered_method=True)
+        self.RotateSigningKey = channel.unary_unary(
+                '/pyairtable.auth.v1.AuthService/RotateSigningKey',
+                request_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyResponse.FromString,
                 _registered_method=True)
         self.CreateAccessKey = channel.unary_unary(
                 '/pyairtable.auth.v1.AuthService/CreateAccessKey',
@@ -74,8 +84,8 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     def Authorize(self, request, context):
@@ -93,8 +103,24 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchRevocations(self, request, context):
+        """Streams what ended before its time (logins, keys, memberships), so that tokens made of it are refused at once and
+        open streams are closed: a snapshot of what still matters first, then each as it happens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSigningKey(self, request, context):
+        """Makes a new key that signs from now on. Tokens under the one before count to their end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateAccessKey(self, request, context):
-        """Creates an access key for a workspace. The key is in this answer and nowhere else, ever.
+        """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
+        else, ever.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +169,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysRequest.FromString,
                     response_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysResponse.SerializeToString,
             ),
+            'WatchRevocations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRevocations,
+                    request_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.FromString,
+                    response_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.SerializeToString,
+            ),
+            'RotateSigningKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSigningKey,
+                    request_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyRequest.FromString,
+                    response_serializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyResponse.SerializeToString,
+            ),
             'CreateAccessKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAccessKey,
                     request_deserializer=pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.CreateAccessKeyRequest.FromString,
@@ -177,8 +213,8 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     @staticmethod
@@ -225,6 +261,60 @@ class AuthService:
             '/pyairtable.auth.v1.AuthService/GetSigningKeys',
             pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysRequest.SerializeToString,
             pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.GetSigningKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pyairtable.auth.v1.AuthService/WatchRevocations',
+            pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
+            pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSigningKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.auth.v1.AuthService/RotateSigningKey',
+            pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyRequest.SerializeToString,
+            pyairtable_dot_auth_dot_v1_dot_auth__service__pb2.RotateSigningKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     @_typing.overload
@@ -41,8 +41,16 @@ class AuthServiceStub:
     """
     GetSigningKeys: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetSigningKeysRequest, _auth_service_pb2.GetSigningKeysResponse]
     """Returns the public keys that verify identity tokens, as a JSON Web Key Set (RFC 7517)."""
+    WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]
+    """Streams what ended before its time (logins, keys, memberships), so that tokens made of it are refused at once and
+    open streams are closed: a snapshot of what still matters first, then each as it happens.
+    """
+    RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSigningKeyRequest, _auth_service_pb2.RotateSigningKeyResponse]
+    """Makes a new key that signs from now on. Tokens under the one before count to their end."""
     CreateAccessKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateAccessKeyRequest, _auth_service_pb2.CreateAccessKeyResponse]
-    """Creates an access key for a workspace. The key is in this answer and nowhere else, ever."""
+    """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
+    else, ever.
+    """
     ListAccessKeys: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListAccessKeysRequest, _auth_service_pb2.ListAccessKeysResponse]
     """Lists the access keys of a workspace, newest first, without the keys themselves."""
     RotateAccessKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RotateAccessKeyRequest, _auth_service_pb2.RotateAccessKeyResponse]
@@ -57,8 +65,8 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,8 +76,16 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     GetSigningKeys: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetSigningKeysRequest, _auth_service_pb2.GetSigningKeysResponse]  # type: ignore[assignment]
     """Returns the public keys that verify identity tokens, as a JSON Web Key Set (RFC 7517)."""
+    WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
+    """Streams what ended before its time (logins, keys, memberships), so that tokens made of it are refused at once and
+    open streams are closed: a snapshot of what still matters first, then each as it happens.
+    """
+    RotateSigningKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSigningKeyRequest, _auth_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
+    """Makes a new key that signs from now on. Tokens under the one before count to their end."""
     CreateAccessKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateAccessKeyRequest, _auth_service_pb2.CreateAccessKeyResponse]  # type: ignore[assignment]
-    """Creates an access key for a workspace. The key is in this answer and nowhere else, ever."""
+    """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
+    else, ever.
+    """
     ListAccessKeys: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListAccessKeysRequest, _auth_service_pb2.ListAccessKeysResponse]  # type: ignore[assignment]
     """Lists the access keys of a workspace, newest first, without the keys themselves."""
     RotateAccessKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RotateAccessKeyRequest, _auth_service_pb2.RotateAccessKeyResponse]  # type: ignore[assignment]
@@ -83,8 +99,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps access keys (as hashes only) and turns a credential into a signed identity token, which every service verifies
-    by itself.
+    """Turns a credential into a signed identity token, which every service verifies by itself, tells which tokens do not
+    count any more, and keeps the access keys of workspaces (as hashes only). Accounts of people: AccountService.
     """
 
     @_abc_1.abstractmethod
@@ -106,12 +122,32 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the public keys that verify identity tokens, as a JSON Web Key Set (RFC 7517)."""
 
     @_abc_1.abstractmethod
+    def WatchRevocations(
+        self,
+        request: _auth_service_pb2.WatchRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_auth_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_auth_service_pb2.WatchRevocationsResponse]]:
+        """Streams what ended before its time (logins, keys, memberships), so that tokens made of it are refused at once and
+        open streams are closed: a snapshot of what still matters first, then each as it happens.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSigningKey(
+        self,
+        request: _auth_service_pb2.RotateSigningKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_auth_service_pb2.RotateSigningKeyResponse]]:
+        """Makes a new key that signs from now on. Tokens under the one before count to their end."""
+
+    @_abc_1.abstractmethod
     def CreateAccessKey(
         self,
         request: _auth_service_pb2.CreateAccessKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.CreateAccessKeyResponse, _abc.Awaitable[_auth_service_pb2.CreateAccessKeyResponse]]:
-        """Creates an access key for a workspace. The key is in this answer and nowhere else, ever."""
+        """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
+        else, ever.
+        """
 
     @_abc_1.abstractmethod
     def ListAccessKeys(

@@ -27,9 +27,10 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from pyairtable_protos.chat.v1 import run_pb2 as pyairtable_dot_chat_dot_v1_dot_run__pb2
 from pyairtable_protos.chat.v1 import session_pb2 as pyairtable_dot_chat_dot_v1_dot_session__pb2
+from pyairtable_protos.common.v1 import access_pb2 as pyairtable_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%pyairtable/chat/v1/chat_service.proto\x12\x12pyairtable.chat.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpyairtable/chat/v1/run.proto\x1a pyairtable/chat/v1/session.proto\"\xa7\x02\n\x0b\x43hatRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1c\n\nsession_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\x07message\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x8d\x06\x12<\n\x08messages\x18\x04 \x03(\x0b\x32\x1f.pyairtable.chat.v1.ChatMessageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x19\n\x07\x62\x61se_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x32\n\x0fthinking_budget\x18\x06 \x01(\x05\x42\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01H\x00\x88\x01\x01\x12!\n\x0fidempotency_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x42\x12\n\x10_thinking_budget\"Q\n\x0b\x43hatMessage\x12$\n\x04role\x18\x01 \x01(\tB\x16\xbaH\x13r\x11R\x04userR\tassistant\x12\x1c\n\x07\x63ontent\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\"\xd2\x01\n\x0c\x43hatResponse\x12\x10\n\x08response\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\ntools_used\x18\x04 \x03(\t\x12/\n\tcost_info\x18\x05 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12\x18\n\x10thinking_process\x18\x06 \x01(\t\x12-\n\ttimestamp\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x11StreamChatRequest\x12\x35\n\x04\x63hat\x18\x01 \x01(\x0b\x32\x1f.pyairtable.chat.v1.ChatRequestB\x06\xbaH\x03\xc8\x01\x01\"A\n\x12StreamChatResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunEvent\"i\n\x0fWatchRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"?\n\x10WatchRunResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunEvent\"F\n\rGetRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"6\n\x0eGetRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.pyairtable.chat.v1.Run\"I\n\x10\x43\x61ncelRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"9\n\x11\x43\x61ncelRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.pyairtable.chat.v1.Run\"n\n\x13ListSessionsRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.pyairtable.chat.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x11GetSessionRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"B\n\x12GetSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.pyairtable.chat.v1.Session\"\x8e\x01\n\x13ListMessagesRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x14ListMessagesResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.pyairtable.chat.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x14\x44\x65leteSessionRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x17\n\x15\x44\x65leteSessionResponse\"S\n\x15GetSessionCostRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"k\n\x16GetSessionCostResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x01(\x05\x12/\n\tcost_info\x18\x03 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo2\xdf\t\n\x0b\x43hatService\x12[\n\x04\x43hat\x12\x1f.pyairtable.chat.v1.ChatRequest\x1a .pyairtable.chat.v1.ChatResponse\"\x10\x82\xd3\xe4\x93\x02\n\"\x05/chat:\x01*\x12y\n\nStreamChat\x12%.pyairtable.chat.v1.StreamChatRequest\x1a&.pyairtable.chat.v1.StreamChatResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0c/chat/stream:\x04\x63hat0\x01\x12v\n\x08WatchRun\x12#.pyairtable.chat.v1.WatchRunRequest\x1a$.pyairtable.chat.v1.WatchRunResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/runs/{run_id}/events0\x01\x12g\n\x06GetRun\x12!.pyairtable.chat.v1.GetRunRequest\x1a\".pyairtable.chat.v1.GetRunResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/runs/{run_id}\x12z\n\tCancelRun\x12$.pyairtable.chat.v1.CancelRunRequest\x1a%.pyairtable.chat.v1.CancelRunResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/runs/{run_id}/cancel:\x01*\x12t\n\x0cListSessions\x12\'.pyairtable.chat.v1.ListSessionsRequest\x1a(.pyairtable.chat.v1.ListSessionsResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/sessions\x12{\n\nGetSession\x12%.pyairtable.chat.v1.GetSessionRequest\x1a&.pyairtable.chat.v1.GetSessionResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/sessions/{session_id}\x12\x89\x01\n\x0cListMessages\x12\'.pyairtable.chat.v1.ListMessagesRequest\x1a(.pyairtable.chat.v1.ListMessagesResponse\"&\x82\xd3\xe4\x93\x02 \x12\x1e/sessions/{session_id}/history\x12\x84\x01\n\rDeleteSession\x12(.pyairtable.chat.v1.DeleteSessionRequest\x1a).pyairtable.chat.v1.DeleteSessionResponse\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/sessions/{session_id}\x12\x94\x01\n\x0eGetSessionCost\x12).pyairtable.chat.v1.GetSessionCostRequest\x1a*.pyairtable.chat.v1.GetSessionCostResponse\"+\x82\xd3\xe4\x93\x02%\x12#/sessions/{session_id}/cost-summaryb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%pyairtable/chat/v1/chat_service.proto\x12\x12pyairtable.chat.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cpyairtable/chat/v1/run.proto\x1a pyairtable/chat/v1/session.proto\x1a!pyairtable/common/v1/access.proto\"\xa7\x02\n\x0b\x43hatRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1c\n\nsession_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\x07message\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x8d\x06\x12<\n\x08messages\x18\x04 \x03(\x0b\x32\x1f.pyairtable.chat.v1.ChatMessageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x19\n\x07\x62\x61se_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x32\n\x0fthinking_budget\x18\x06 \x01(\x05\x42\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01H\x00\x88\x01\x01\x12!\n\x0fidempotency_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x42\x12\n\x10_thinking_budget\"Q\n\x0b\x43hatMessage\x12$\n\x04role\x18\x01 \x01(\tB\x16\xbaH\x13r\x11R\x04userR\tassistant\x12\x1c\n\x07\x63ontent\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\"\xd2\x01\n\x0c\x43hatResponse\x12\x10\n\x08response\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\ntools_used\x18\x04 \x03(\t\x12/\n\tcost_info\x18\x05 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo\x12\x18\n\x10thinking_process\x18\x06 \x01(\t\x12-\n\ttimestamp\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x11StreamChatRequest\x12\x35\n\x04\x63hat\x18\x01 \x01(\x0b\x32\x1f.pyairtable.chat.v1.ChatRequestB\x06\xbaH\x03\xc8\x01\x01\"A\n\x12StreamChatResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunEvent\"i\n\x0fWatchRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"?\n\x10WatchRunResponse\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.pyairtable.chat.v1.RunEvent\"F\n\rGetRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"6\n\x0eGetRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.pyairtable.chat.v1.Run\"I\n\x10\x43\x61ncelRunRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"9\n\x11\x43\x61ncelRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.pyairtable.chat.v1.Run\"n\n\x13ListSessionsRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.pyairtable.chat.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x11GetSessionRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"B\n\x12GetSessionResponse\x12,\n\x07session\x18\x01 \x01(\x0b\x32\x1b.pyairtable.chat.v1.Session\"\x8e\x01\n\x13ListMessagesRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"^\n\x14ListMessagesResponse\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.pyairtable.chat.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x14\x44\x65leteSessionRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x17\n\x15\x44\x65leteSessionResponse\"S\n\x15GetSessionCostRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\nsession_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"k\n\x16GetSessionCostResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x01(\x05\x12/\n\tcost_info\x18\x03 \x01(\x0b\x32\x1c.pyairtable.chat.v1.CostInfo2\x87\n\n\x0b\x43hatService\x12_\n\x04\x43hat\x12\x1f.pyairtable.chat.v1.ChatRequest\x1a .pyairtable.chat.v1.ChatResponse\"\x14\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\n\"\x05/chat:\x01*\x12}\n\nStreamChat\x12%.pyairtable.chat.v1.StreamChatRequest\x1a&.pyairtable.chat.v1.StreamChatResponse\"\x1e\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x14\"\x0c/chat/stream:\x04\x63hat0\x01\x12z\n\x08WatchRun\x12#.pyairtable.chat.v1.WatchRunRequest\x1a$.pyairtable.chat.v1.WatchRunResponse\"!\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/runs/{run_id}/events0\x01\x12k\n\x06GetRun\x12!.pyairtable.chat.v1.GetRunRequest\x1a\".pyairtable.chat.v1.GetRunResponse\"\x1a\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/runs/{run_id}\x12~\n\tCancelRun\x12$.pyairtable.chat.v1.CancelRunRequest\x1a%.pyairtable.chat.v1.CancelRunResponse\"$\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/runs/{run_id}/cancel:\x01*\x12x\n\x0cListSessions\x12\'.pyairtable.chat.v1.ListSessionsRequest\x1a(.pyairtable.chat.v1.ListSessionsResponse\"\x15\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/sessions\x12\x7f\n\nGetSession\x12%.pyairtable.chat.v1.GetSessionRequest\x1a&.pyairtable.chat.v1.GetSessionResponse\"\"\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/sessions/{session_id}\x12\x8d\x01\n\x0cListMessages\x12\'.pyairtable.chat.v1.ListMessagesRequest\x1a(.pyairtable.chat.v1.ListMessagesResponse\"*\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02 \x12\x1e/sessions/{session_id}/history\x12\x88\x01\n\rDeleteSession\x12(.pyairtable.chat.v1.DeleteSessionRequest\x1a).pyairtable.chat.v1.DeleteSessionResponse\"\"\xb8\xe1\x18\x02\x82\xd3\xe4\x93\x02\x18*\x16/sessions/{session_id}\x12\x98\x01\n\x0eGetSessionCost\x12).pyairtable.chat.v1.GetSessionCostRequest\x1a*.pyairtable.chat.v1.GetSessionCostResponse\"/\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02%\x12#/sessions/{session_id}/cost-summaryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -97,67 +98,67 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSESSIONCOSTREQUEST'].fields_by_name['session_id']._loaded_options = None
   _globals['_GETSESSIONCOSTREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_CHATSERVICE'].methods_by_name['Chat']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['Chat']._serialized_options = b'\202\323\344\223\002\n\"\005/chat:\001*'
+  _globals['_CHATSERVICE'].methods_by_name['Chat']._serialized_options = b'\270\341\030\001\202\323\344\223\002\n\"\005/chat:\001*'
   _globals['_CHATSERVICE'].methods_by_name['StreamChat']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['StreamChat']._serialized_options = b'\202\323\344\223\002\024\"\014/chat/stream:\004chat'
+  _globals['_CHATSERVICE'].methods_by_name['StreamChat']._serialized_options = b'\270\341\030\001\202\323\344\223\002\024\"\014/chat/stream:\004chat'
   _globals['_CHATSERVICE'].methods_by_name['WatchRun']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\202\323\344\223\002\027\022\025/runs/{run_id}/events'
+  _globals['_CHATSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\270\341\030\001\202\323\344\223\002\027\022\025/runs/{run_id}/events'
   _globals['_CHATSERVICE'].methods_by_name['GetRun']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['GetRun']._serialized_options = b'\202\323\344\223\002\020\022\016/runs/{run_id}'
+  _globals['_CHATSERVICE'].methods_by_name['GetRun']._serialized_options = b'\270\341\030\001\202\323\344\223\002\020\022\016/runs/{run_id}'
   _globals['_CHATSERVICE'].methods_by_name['CancelRun']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\202\323\344\223\002\032\"\025/runs/{run_id}/cancel:\001*'
+  _globals['_CHATSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\270\341\030\001\202\323\344\223\002\032\"\025/runs/{run_id}/cancel:\001*'
   _globals['_CHATSERVICE'].methods_by_name['ListSessions']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\202\323\344\223\002\013\022\t/sessions'
+  _globals['_CHATSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\270\341\030\001\202\323\344\223\002\013\022\t/sessions'
   _globals['_CHATSERVICE'].methods_by_name['GetSession']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['GetSession']._serialized_options = b'\202\323\344\223\002\030\022\026/sessions/{session_id}'
+  _globals['_CHATSERVICE'].methods_by_name['GetSession']._serialized_options = b'\270\341\030\001\202\323\344\223\002\030\022\026/sessions/{session_id}'
   _globals['_CHATSERVICE'].methods_by_name['ListMessages']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\202\323\344\223\002 \022\036/sessions/{session_id}/history'
+  _globals['_CHATSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\270\341\030\001\202\323\344\223\002 \022\036/sessions/{session_id}/history'
   _globals['_CHATSERVICE'].methods_by_name['DeleteSession']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['DeleteSession']._serialized_options = b'\202\323\344\223\002\030*\026/sessions/{session_id}'
+  _globals['_CHATSERVICE'].methods_by_name['DeleteSession']._serialized_options = b'\270\341\030\002\202\323\344\223\002\030*\026/sessions/{session_id}'
   _globals['_CHATSERVICE'].methods_by_name['GetSessionCost']._loaded_options = None
-  _globals['_CHATSERVICE'].methods_by_name['GetSessionCost']._serialized_options = b'\202\323\344\223\002%\022#/sessions/{session_id}/cost-summary'
-  _globals['_CHATREQUEST']._serialized_start=218
-  _globals['_CHATREQUEST']._serialized_end=513
-  _globals['_CHATMESSAGE']._serialized_start=515
-  _globals['_CHATMESSAGE']._serialized_end=596
-  _globals['_CHATRESPONSE']._serialized_start=599
-  _globals['_CHATRESPONSE']._serialized_end=809
-  _globals['_STREAMCHATREQUEST']._serialized_start=811
-  _globals['_STREAMCHATREQUEST']._serialized_end=885
-  _globals['_STREAMCHATRESPONSE']._serialized_start=887
-  _globals['_STREAMCHATRESPONSE']._serialized_end=952
-  _globals['_WATCHRUNREQUEST']._serialized_start=954
-  _globals['_WATCHRUNREQUEST']._serialized_end=1059
-  _globals['_WATCHRUNRESPONSE']._serialized_start=1061
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1124
-  _globals['_GETRUNREQUEST']._serialized_start=1126
-  _globals['_GETRUNREQUEST']._serialized_end=1196
-  _globals['_GETRUNRESPONSE']._serialized_start=1198
-  _globals['_GETRUNRESPONSE']._serialized_end=1252
-  _globals['_CANCELRUNREQUEST']._serialized_start=1254
-  _globals['_CANCELRUNREQUEST']._serialized_end=1327
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1329
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1386
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=1388
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=1498
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1500
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1594
-  _globals['_GETSESSIONREQUEST']._serialized_start=1596
-  _globals['_GETSESSIONREQUEST']._serialized_end=1675
-  _globals['_GETSESSIONRESPONSE']._serialized_start=1677
-  _globals['_GETSESSIONRESPONSE']._serialized_end=1743
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1746
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1888
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1890
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1984
-  _globals['_DELETESESSIONREQUEST']._serialized_start=1986
-  _globals['_DELETESESSIONREQUEST']._serialized_end=2068
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=2070
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=2093
-  _globals['_GETSESSIONCOSTREQUEST']._serialized_start=2095
-  _globals['_GETSESSIONCOSTREQUEST']._serialized_end=2178
-  _globals['_GETSESSIONCOSTRESPONSE']._serialized_start=2180
-  _globals['_GETSESSIONCOSTRESPONSE']._serialized_end=2287
-  _globals['_CHATSERVICE']._serialized_start=2290
-  _globals['_CHATSERVICE']._serialized_end=3537
+  _globals['_CHATSERVICE'].methods_by_name['GetSessionCost']._serialized_options = b'\270\341\030\001\202\323\344\223\002%\022#/sessions/{session_id}/cost-summary'
+  _globals['_CHATREQUEST']._serialized_start=253
+  _globals['_CHATREQUEST']._serialized_end=548
+  _globals['_CHATMESSAGE']._serialized_start=550
+  _globals['_CHATMESSAGE']._serialized_end=631
+  _globals['_CHATRESPONSE']._serialized_start=634
+  _globals['_CHATRESPONSE']._serialized_end=844
+  _globals['_STREAMCHATREQUEST']._serialized_start=846
+  _globals['_STREAMCHATREQUEST']._serialized_end=920
+  _globals['_STREAMCHATRESPONSE']._serialized_start=922
+  _globals['_STREAMCHATRESPONSE']._serialized_end=987
+  _globals['_WATCHRUNREQUEST']._serialized_start=989
+  _globals['_WATCHRUNREQUEST']._serialized_end=1094
+  _globals['_WATCHRUNRESPONSE']._serialized_start=1096
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1159
+  _globals['_GETRUNREQUEST']._serialized_start=1161
+  _globals['_GETRUNREQUEST']._serialized_end=1231
+  _globals['_GETRUNRESPONSE']._serialized_start=1233
+  _globals['_GETRUNRESPONSE']._serialized_end=1287
+  _globals['_CANCELRUNREQUEST']._serialized_start=1289
+  _globals['_CANCELRUNREQUEST']._serialized_end=1362
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1364
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1421
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=1423
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1533
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1535
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1629
+  _globals['_GETSESSIONREQUEST']._serialized_start=1631
+  _globals['_GETSESSIONREQUEST']._serialized_end=1710
+  _globals['_GETSESSIONRESPONSE']._serialized_start=1712
+  _globals['_GETSESSIONRESPONSE']._serialized_end=1778
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1781
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1923
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1925
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=2019
+  _globals['_DELETESESSIONREQUEST']._serialized_start=2021
+  _globals['_DELETESESSIONREQUEST']._serialized_end=2103
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=2105
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=2128
+  _globals['_GETSESSIONCOSTREQUEST']._serialized_start=2130
+  _globals['_GETSESSIONCOSTREQUEST']._serialized_end=2213
+  _globals['_GETSESSIONCOSTRESPONSE']._serialized_start=2215
+  _globals['_GETSESSIONCOSTRESPONSE']._serialized_end=2322
+  _globals['_CHATSERVICE']._serialized_start=2325
+  _globals['_CHATSERVICE']._serialized_end=3612
 # @@protoc_insertion_point(module_scope)

@@ -27,11 +27,17 @@ class _CallerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Caller.ValueTy
     CALLER_UNSPECIFIED: _Caller.ValueType  # 0
     """The same as CALLER_WORKSPACE."""
     CALLER_WORKSPACE: _Caller.ValueType  # 1
-    """Whoever shows a credential for the workspace that the call is about."""
+    """Whoever shows a credential for the workspace that the call is about, and whose role there allows what the RPC needs."""
     CALLER_PEER: _Caller.ValueType  # 2
     """A service or operator of this installation, proved by API_KEY. Never a tenant."""
     CALLER_PUBLIC: _Caller.ValueType  # 3
     """Everybody, without a credential."""
+    CALLER_PERSON: _Caller.ValueType  # 4
+    """A person who is signed in (access token), in whatever workspace or in none. No access key, no API key, no peer that
+    calls for nobody.
+    """
+    CALLER_ADMIN: _Caller.ValueType  # 5
+    """A person who administers this installation, or a peer."""
 
 class Caller(_Caller, metaclass=_CallerEnumTypeWrapper):
     """Who may call an RPC. It stands beside the RPC in the contract and is enforced before its servicer runs."""
@@ -39,13 +45,62 @@ class Caller(_Caller, metaclass=_CallerEnumTypeWrapper):
 CALLER_UNSPECIFIED: Caller.ValueType  # 0
 """The same as CALLER_WORKSPACE."""
 CALLER_WORKSPACE: Caller.ValueType  # 1
-"""Whoever shows a credential for the workspace that the call is about."""
+"""Whoever shows a credential for the workspace that the call is about, and whose role there allows what the RPC needs."""
 CALLER_PEER: Caller.ValueType  # 2
 """A service or operator of this installation, proved by API_KEY. Never a tenant."""
 CALLER_PUBLIC: Caller.ValueType  # 3
 """Everybody, without a credential."""
+CALLER_PERSON: Caller.ValueType  # 4
+"""A person who is signed in (access token), in whatever workspace or in none. No access key, no API key, no peer that
+calls for nobody.
+"""
+CALLER_ADMIN: Caller.ValueType  # 5
+"""A person who administers this installation, or a peer."""
 Global___Caller: _TypeAlias = Caller  # noqa: Y015
 
+class _Need:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NeedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Need.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NEED_UNSPECIFIED: _Need.ValueType  # 0
+    """Only where no role is asked: every RPC that is CALLER_WORKSPACE says what it needs."""
+    NEED_READ: _Need.ValueType  # 1
+    """Looks at records, schema, chats, members."""
+    NEED_WRITE: _Need.ValueType  # 2
+    """Changes records and comments, chats."""
+    NEED_DESTROY: _Need.ValueType  # 3
+    """Deletes what cannot be had back."""
+    NEED_SCHEMA: _Need.ValueType  # 4
+    """Changes tables and fields."""
+    NEED_MANAGE: _Need.ValueType  # 5
+    """Changes members, invitations, keys, bases and settings of the workspace."""
+    NEED_OWN: _Need.ValueType  # 6
+    """Ends the workspace or gives it away."""
+
+class Need(_Need, metaclass=_NeedEnumTypeWrapper):
+    """What an RPC needs of the caller's role in the workspace. Which role has what stands in one table: docs/access.md."""
+
+NEED_UNSPECIFIED: Need.ValueType  # 0
+"""Only where no role is asked: every RPC that is CALLER_WORKSPACE says what it needs."""
+NEED_READ: Need.ValueType  # 1
+"""Looks at records, schema, chats, members."""
+NEED_WRITE: Need.ValueType  # 2
+"""Changes records and comments, chats."""
+NEED_DESTROY: Need.ValueType  # 3
+"""Deletes what cannot be had back."""
+NEED_SCHEMA: Need.ValueType  # 4
+"""Changes tables and fields."""
+NEED_MANAGE: Need.ValueType  # 5
+"""Changes members, invitations, keys, bases and settings of the workspace."""
+NEED_OWN: Need.ValueType  # 6
+"""Ends the workspace or gives it away."""
+Global___Need: _TypeAlias = Need  # noqa: Y015
+
 CALLER_FIELD_NUMBER: _builtins.int
+NEED_FIELD_NUMBER: _builtins.int
 caller: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Caller.ValueType]
 """Who may call this RPC."""
+need: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Need.ValueType]
+"""What it needs of the caller's role."""

@@ -48,6 +48,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the address names nothing. Metadata: path."""
     ERROR_REASON_ACCESS_KEY_NOT_FOUND: _ErrorReason.ValueType  # 12
     """NOT_FOUND: the workspace has no such access key. Metadata: workspace, key."""
+    ERROR_REASON_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 13
+    """NOT_FOUND: no such account. Metadata: user."""
+    ERROR_REASON_LOGIN_NOT_FOUND: _ErrorReason.ValueType  # 14
+    """NOT_FOUND: the caller has no such login open. Metadata: login."""
+    ERROR_REASON_API_KEY_NOT_FOUND: _ErrorReason.ValueType  # 15
+    """NOT_FOUND: the caller has no such API key. Metadata: key."""
+    ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 16
+    """NOT_FOUND: no such person. Metadata: user."""
+    ERROR_REASON_MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 17
+    """NOT_FOUND: the person is no member of the workspace. Metadata: workspace, user."""
+    ERROR_REASON_INVITATION_NOT_FOUND: _ErrorReason.ValueType  # 18
+    """NOT_FOUND: no such invitation, or it was used, taken back or has expired."""
+    ERROR_REASON_SAGA_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """NOT_FOUND: no such saga, or the caller may not know of it. Metadata: saga."""
     ERROR_REASON_INVALID_INPUT: _ErrorReason.ValueType  # 20
     """INVALID_ARGUMENT: a field of the request is wrong; google.rpc.BadRequest names it."""
     ERROR_REASON_INVALID_FORMULA: _ErrorReason.ValueType  # 21
@@ -60,6 +74,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the caller may use several workspaces and named none. Metadata: workspaces."""
     ERROR_REASON_BASE_REQUIRED: _ErrorReason.ValueType  # 25
     """INVALID_ARGUMENT: the workspace has no default base and the call named none."""
+    ERROR_REASON_SAGA_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 26
+    """NOT_FOUND: there is no such type of sagas. Metadata: type."""
+    ERROR_REASON_TEMPLATE_NOT_FOUND: _ErrorReason.ValueType  # 27
+    """NOT_FOUND: there is no such template. Metadata: template."""
+    ERROR_REASON_LETTER_TOKEN_INVALID: _ErrorReason.ValueType  # 28
+    """INVALID_ARGUMENT: a token from a letter is not known, was used or has expired: ask for another letter."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 40
     """UNAUTHENTICATED: the caller showed no credential, or one that is not accepted."""
     ERROR_REASON_DENIED: _ErrorReason.ValueType  # 41
@@ -80,6 +100,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the session has a run in progress. Metadata: session, run."""
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 55
     """FAILED_PRECONDITION: this idempotency key was used with another request."""
+    ERROR_REASON_OWNED_ELSEWHERE: _ErrorReason.ValueType  # 56
+    """FAILED_PRECONDITION: the object or file that declared the workspace owns this; change it there. Metadata: object."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED: too many calls for now; google.rpc.RetryInfo says when to come back."""
     ERROR_REASON_QUOTA_EXHAUSTED: _ErrorReason.ValueType  # 61
@@ -134,6 +156,20 @@ ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 11
 """NOT_FOUND: the address names nothing. Metadata: path."""
 ERROR_REASON_ACCESS_KEY_NOT_FOUND: ErrorReason.ValueType  # 12
 """NOT_FOUND: the workspace has no such access key. Metadata: workspace, key."""
+ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 13
+"""NOT_FOUND: no such account. Metadata: user."""
+ERROR_REASON_LOGIN_NOT_FOUND: ErrorReason.ValueType  # 14
+"""NOT_FOUND: the caller has no such login open. Metadata: login."""
+ERROR_REASON_API_KEY_NOT_FOUND: ErrorReason.ValueType  # 15
+"""NOT_FOUND: the caller has no such API key. Metadata: key."""
+ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 16
+"""NOT_FOUND: no such person. Metadata: user."""
+ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason.ValueType  # 17
+"""NOT_FOUND: the person is no member of the workspace. Metadata: workspace, user."""
+ERROR_REASON_INVITATION_NOT_FOUND: ErrorReason.ValueType  # 18
+"""NOT_FOUND: no such invitation, or it was used, taken back or has expired."""
+ERROR_REASON_SAGA_NOT_FOUND: ErrorReason.ValueType  # 19
+"""NOT_FOUND: no such saga, or the caller may not know of it. Metadata: saga."""
 ERROR_REASON_INVALID_INPUT: ErrorReason.ValueType  # 20
 """INVALID_ARGUMENT: a field of the request is wrong; google.rpc.BadRequest names it."""
 ERROR_REASON_INVALID_FORMULA: ErrorReason.ValueType  # 21
@@ -146,6 +182,12 @@ ERROR_REASON_WORKSPACE_REQUIRED: ErrorReason.ValueType  # 24
 """INVALID_ARGUMENT: the caller may use several workspaces and named none. Metadata: workspaces."""
 ERROR_REASON_BASE_REQUIRED: ErrorReason.ValueType  # 25
 """INVALID_ARGUMENT: the workspace has no default base and the call named none."""
+ERROR_REASON_SAGA_TYPE_NOT_FOUND: ErrorReason.ValueType  # 26
+"""NOT_FOUND: there is no such type of sagas. Metadata: type."""
+ERROR_REASON_TEMPLATE_NOT_FOUND: ErrorReason.ValueType  # 27
+"""NOT_FOUND: there is no such template. Metadata: template."""
+ERROR_REASON_LETTER_TOKEN_INVALID: ErrorReason.ValueType  # 28
+"""INVALID_ARGUMENT: a token from a letter is not known, was used or has expired: ask for another letter."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 40
 """UNAUTHENTICATED: the caller showed no credential, or one that is not accepted."""
 ERROR_REASON_DENIED: ErrorReason.ValueType  # 41
@@ -166,6 +208,8 @@ ERROR_REASON_SESSION_BUSY: ErrorReason.ValueType  # 54
 """ABORTED: the session has a run in progress. Metadata: session, run."""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 55
 """FAILED_PRECONDITION: this idempotency key was used with another request."""
+ERROR_REASON_OWNED_ELSEWHERE: ErrorReason.ValueType  # 56
+"""FAILED_PRECONDITION: the object or file that declared the workspace owns this; change it there. Metadata: object."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED: too many calls for now; google.rpc.RetryInfo says when to come back."""
 ERROR_REASON_QUOTA_EXHAUSTED: ErrorReason.ValueType  # 61

@@ -26,9 +26,10 @@ from pyairtable_protos.buf.validate import validate_pb2 as buf_dot_validate_dot_
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from pyairtable_protos.common.v1 import access_pb2 as pyairtable_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&pyairtable/tools/v1/tool_service.proto\x12\x13pyairtable.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x12\n\x10ListToolsRequest\"=\n\x11ListToolsResponse\x12(\n\x05tools\x18\x01 \x03(\x0b\x32\x19.pyairtable.tools.v1.Tool\"\x83\x02\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12-\n\x0cinput_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x0b\x61nnotations\x18\x06 \x01(\x0b\x32$.pyairtable.tools.v1.ToolAnnotations\x12/\n\x06\x61\x63\x63\x65ss\x18\x07 \x01(\x0e\x32\x1f.pyairtable.tools.v1.ToolAccess\"M\n\x0fToolAnnotations\x12\x11\n\tread_only\x18\x01 \x01(\x08\x12\x13\n\x0b\x64\x65structive\x18\x02 \x01(\x08\x12\x12\n\nidempotent\x18\x03 \x01(\x08\"\x95\x01\n\x0f\x43\x61llToolRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"z\n\x10\x43\x61llToolResponse\x12\x31\n\x07\x63ontent\x18\x01 \x03(\x0b\x32 .pyairtable.tools.v1.ToolContent\x12\x33\n\x12structured_content\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\")\n\x0bToolContent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xac\x02\n\x15\x45xportTableCsvRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1b\n\x07\x62\x61se_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\x08table_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x06\x66ields\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x16\n\x04view\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12$\n\x11\x66ilter_by_formula\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x1c\n\x0bmax_records\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\nraw_values\x18\x08 \x01(\x08\x12\x1a\n\ttime_zone\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rkeep_formulas\x18\n \x01(\x08*\x87\x01\n\nToolAccess\x12\x1b\n\x17TOOL_ACCESS_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_ACCESS_READ\x10\x01\x12\x15\n\x11TOOL_ACCESS_WRITE\x10\x02\x12\x17\n\x13TOOL_ACCESS_DESTROY\x10\x03\x12\x16\n\x12TOOL_ACCESS_SCHEMA\x10\x04\x32\xf8\x02\n\x0bToolService\x12j\n\tListTools\x12%.pyairtable.tools.v1.ListToolsRequest\x1a&.pyairtable.tools.v1.ListToolsResponse\"\x0e\x82\xd3\xe4\x93\x02\x08\x12\x06/tools\x12o\n\x08\x43\x61llTool\x12$.pyairtable.tools.v1.CallToolRequest\x1a%.pyairtable.tools.v1.CallToolResponse\"\x16\x82\xd3\xe4\x93\x02\x10\"\x0b/tools/call:\x01*\x12\x8b\x01\n\x0e\x45xportTableCsv\x12*.pyairtable.tools.v1.ExportTableCsvRequest\x1a\x14.google.api.HttpBody\"5\x82\xd3\xe4\x93\x02/\x12-/bases/{base_id}/tables/{table_id}/export.csv0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&pyairtable/tools/v1/tool_service.proto\x12\x13pyairtable.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a!pyairtable/common/v1/access.proto\"\x12\n\x10ListToolsRequest\"=\n\x11ListToolsResponse\x12(\n\x05tools\x18\x01 \x03(\x0b\x32\x19.pyairtable.tools.v1.Tool\"\x83\x02\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12-\n\x0cinput_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x0b\x61nnotations\x18\x06 \x01(\x0b\x32$.pyairtable.tools.v1.ToolAnnotations\x12/\n\x06\x61\x63\x63\x65ss\x18\x07 \x01(\x0e\x32\x1f.pyairtable.tools.v1.ToolAccess\"M\n\x0fToolAnnotations\x12\x11\n\tread_only\x18\x01 \x01(\x08\x12\x13\n\x0b\x64\x65structive\x18\x02 \x01(\x08\x12\x12\n\nidempotent\x18\x03 \x01(\x08\"\x95\x01\n\x0f\x43\x61llToolRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"z\n\x10\x43\x61llToolResponse\x12\x31\n\x07\x63ontent\x18\x01 \x03(\x0b\x32 .pyairtable.tools.v1.ToolContent\x12\x33\n\x12structured_content\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\")\n\x0bToolContent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xac\x02\n\x15\x45xportTableCsvRequest\x12\x1a\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1b\n\x07\x62\x61se_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\x08table_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x06\x66ields\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x16\n\x04view\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12$\n\x11\x66ilter_by_formula\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x1c\n\x0bmax_records\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\nraw_values\x18\x08 \x01(\x08\x12\x1a\n\ttime_zone\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rkeep_formulas\x18\n \x01(\x08*\x87\x01\n\nToolAccess\x12\x1b\n\x17TOOL_ACCESS_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_ACCESS_READ\x10\x01\x12\x15\n\x11TOOL_ACCESS_WRITE\x10\x02\x12\x17\n\x13TOOL_ACCESS_DESTROY\x10\x03\x12\x16\n\x12TOOL_ACCESS_SCHEMA\x10\x04\x32\x84\x03\n\x0bToolService\x12n\n\tListTools\x12%.pyairtable.tools.v1.ListToolsRequest\x1a&.pyairtable.tools.v1.ListToolsResponse\"\x12\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x08\x12\x06/tools\x12s\n\x08\x43\x61llTool\x12$.pyairtable.tools.v1.CallToolRequest\x1a%.pyairtable.tools.v1.CallToolResponse\"\x1a\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/tools/call:\x01*\x12\x8f\x01\n\x0e\x45xportTableCsv\x12*.pyairtable.tools.v1.ExportTableCsvRequest\x1a\x14.google.api.HttpBody\"9\xb8\xe1\x18\x01\x82\xd3\xe4\x93\x02/\x12-/bases/{base_id}/tables/{table_id}/export.csv0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,29 +59,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTTABLECSVREQUEST'].fields_by_name['time_zone']._loaded_options = None
   _globals['_EXPORTTABLECSVREQUEST'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@'
   _globals['_TOOLSERVICE'].methods_by_name['ListTools']._loaded_options = None
-  _globals['_TOOLSERVICE'].methods_by_name['ListTools']._serialized_options = b'\202\323\344\223\002\010\022\006/tools'
+  _globals['_TOOLSERVICE'].methods_by_name['ListTools']._serialized_options = b'\270\341\030\001\202\323\344\223\002\010\022\006/tools'
   _globals['_TOOLSERVICE'].methods_by_name['CallTool']._loaded_options = None
-  _globals['_TOOLSERVICE'].methods_by_name['CallTool']._serialized_options = b'\202\323\344\223\002\020\"\013/tools/call:\001*'
+  _globals['_TOOLSERVICE'].methods_by_name['CallTool']._serialized_options = b'\270\341\030\001\202\323\344\223\002\020\"\013/tools/call:\001*'
   _globals['_TOOLSERVICE'].methods_by_name['ExportTableCsv']._loaded_options = None
-  _globals['_TOOLSERVICE'].methods_by_name['ExportTableCsv']._serialized_options = b'\202\323\344\223\002/\022-/bases/{base_id}/tables/{table_id}/export.csv'
-  _globals['_TOOLACCESS']._serialized_start=1226
-  _globals['_TOOLACCESS']._serialized_end=1361
-  _globals['_LISTTOOLSREQUEST']._serialized_start=179
-  _globals['_LISTTOOLSREQUEST']._serialized_end=197
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=199
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=260
-  _globals['_TOOL']._serialized_start=263
-  _globals['_TOOL']._serialized_end=522
-  _globals['_TOOLANNOTATIONS']._serialized_start=524
-  _globals['_TOOLANNOTATIONS']._serialized_end=601
-  _globals['_CALLTOOLREQUEST']._serialized_start=604
-  _globals['_CALLTOOLREQUEST']._serialized_end=753
-  _globals['_CALLTOOLRESPONSE']._serialized_start=755
-  _globals['_CALLTOOLRESPONSE']._serialized_end=877
-  _globals['_TOOLCONTENT']._serialized_start=879
-  _globals['_TOOLCONTENT']._serialized_end=920
-  _globals['_EXPORTTABLECSVREQUEST']._serialized_start=923
-  _globals['_EXPORTTABLECSVREQUEST']._serialized_end=1223
-  _globals['_TOOLSERVICE']._serialized_start=1364
-  _globals['_TOOLSERVICE']._serialized_end=1740
+  _globals['_TOOLSERVICE'].methods_by_name['ExportTableCsv']._serialized_options = b'\270\341\030\001\202\323\344\223\002/\022-/bases/{base_id}/tables/{table_id}/export.csv'
+  _globals['_TOOLACCESS']._serialized_start=1261
+  _globals['_TOOLACCESS']._serialized_end=1396
+  _globals['_LISTTOOLSREQUEST']._serialized_start=214
+  _globals['_LISTTOOLSREQUEST']._serialized_end=232
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=234
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=295
+  _globals['_TOOL']._serialized_start=298
+  _globals['_TOOL']._serialized_end=557
+  _globals['_TOOLANNOTATIONS']._serialized_start=559
+  _globals['_TOOLANNOTATIONS']._serialized_end=636
+  _globals['_CALLTOOLREQUEST']._serialized_start=639
+  _globals['_CALLTOOLREQUEST']._serialized_end=788
+  _globals['_CALLTOOLRESPONSE']._serialized_start=790
+  _globals['_CALLTOOLRESPONSE']._serialized_end=912
+  _globals['_TOOLCONTENT']._serialized_start=914
+  _globals['_TOOLCONTENT']._serialized_end=955
+  _globals['_EXPORTTABLECSVREQUEST']._serialized_start=958
+  _globals['_EXPORTTABLECSVREQUEST']._serialized_end=1258
+  _globals['_TOOLSERVICE']._serialized_start=1399
+  _globals['_TOOLSERVICE']._serialized_end=1787
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Workspaces: tenants, their bases and the rules that the data plane keeps for the
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -63,6 +64,7 @@ class Workspace(_message.Message):
     BASES_FIELD_NUMBER: _builtins.int
     LLM_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """metadata.name: a DNS label, unique in the installation."""
     display_name: _builtins.str
@@ -93,6 +95,10 @@ class Workspace(_message.Message):
     def source(self) -> Global___Source:
         """Who declared it; not read in requests."""
 
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
+        """The people who may use it, beside its owners; not read in ApplyWorkspace."""
+
     def __init__(
         self,
         *,
@@ -106,14 +112,59 @@ class Workspace(_message.Message):
         bases: _abc.Iterable[Global___BaseBinding] | None = ...,
         llm: Global___LlmPolicy | None = ...,
         source: Global___Source | None = ...,
+        members: _abc.Iterable[Global___Member] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "llm", b"llm", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "source", b"source", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "members", b"members", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "source", b"source", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Workspace: _TypeAlias = Workspace  # noqa: Y015
+
+@_typing.final
+class Member(_message.Message):
+    """A person's role in a workspace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    JOINED_AT_FIELD_NUMBER: _builtins.int
+    INVITED_BY_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """As in the auth service; empty for an owner of the declaration whose address has no account yet."""
+    email: _builtins.str
+    """The address when the person joined, or that of the declaration."""
+    role: _builtins.str
+    """owner, admin, editor or viewer."""
+    invited_by: _builtins.str
+    """user_id of who invited; empty for the first owner."""
+    declared: _builtins.bool
+    """True: the workspace's object or file says so, and only that can change it."""
+    @_builtins.property
+    def joined_at(self) -> _timestamp_pb2.Timestamp:
+        """When the person joined; not set for owners of the declaration."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        role: _builtins.str = ...,
+        joined_at: _timestamp_pb2.Timestamp | None = ...,
+        invited_by: _builtins.str = ...,
+        declared: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["joined_at", b"joined_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["declared", b"declared", "email", b"email", "invited_by", b"invited_by", "joined_at", b"joined_at", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Member: _TypeAlias = Member  # noqa: Y015
 
 @_typing.final
 class Source(_message.Message):
@@ -125,9 +176,11 @@ class Source(_message.Message):
     UID_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What it is: "Workspace" for a custom resource, "File" for a document on disk."""
+    """What it is: "Workspace" for a custom resource, "File" for a document on disk, "Api" for a call of CreateWorkspace."""
     uid: _builtins.str
-    """metadata.uid of a custom resource: a workspace that is made anew under the same name has another."""
+    """metadata.uid of a custom resource, an id of its own for one made by a call: a workspace that is made anew under the
+    same name has another.
+    """
     generation: _builtins.int
     """metadata.generation of a custom resource."""
     def __init__(

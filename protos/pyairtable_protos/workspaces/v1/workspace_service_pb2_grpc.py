@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class WorkspaceServiceStub:
-    """The registry of workspaces.
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
     """
 
     def __init__(self, channel):
@@ -40,10 +44,55 @@ class WorkspaceServiceStub:
                 request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListWorkspacesRequest.SerializeToString,
                 response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListWorkspacesResponse.FromString,
                 _registered_method=True)
+        self.ListMyWorkspaces = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ListMyWorkspaces',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesResponse.FromString,
+                _registered_method=True)
         self.GetWorkspace = channel.unary_unary(
                 '/pyairtable.workspaces.v1.WorkspaceService/GetWorkspace',
                 request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceRequest.SerializeToString,
                 response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.CreateWorkspace = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/CreateWorkspace',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.UpdateWorkspace = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/UpdateWorkspace',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.DeleteWorkspace = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/DeleteWorkspace',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceResponse.FromString,
+                _registered_method=True)
+        self.ConnectBase = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ConnectBase',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseResponse.FromString,
+                _registered_method=True)
+        self.DisconnectBase = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/DisconnectBase',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseResponse.FromString,
+                _registered_method=True)
+        self.ListTemplates = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ListTemplates',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesResponse.FromString,
+                _registered_method=True)
+        self.ApplyTemplate = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ApplyTemplate',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateResponse.FromString,
+                _registered_method=True)
+        self.ListAuditLog = channel.unary_unary(
+                '/pyairtable.workspaces.v1.WorkspaceService/ListAuditLog',
+                request_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogRequest.SerializeToString,
+                response_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogResponse.FromString,
                 _registered_method=True)
         self.WatchWorkspaces = channel.unary_stream(
                 '/pyairtable.workspaces.v1.WorkspaceService/WatchWorkspaces',
@@ -63,11 +112,22 @@ class WorkspaceServiceStub:
 
 
 class WorkspaceServiceServicer:
-    """The registry of workspaces.
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
     """
 
     def ListWorkspaces(self, request, context):
-        """Lists the workspaces that the caller may use, by name.
+        """Lists the workspaces that the caller may use, by name: a person's own, a key's only one, a peer's all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMyWorkspaces(self, request, context):
+        """Lists the workspaces where the caller is a member, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +135,64 @@ class WorkspaceServiceServicer:
 
     def GetWorkspace(self, request, context):
         """Returns one workspace. Fails with WORKSPACE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWorkspace(self, request, context):
+        """Makes a workspace that the caller owns (saga workspace_creation), and waits some seconds for it. Fails with CONFLICT
+        when the name is taken, and with QUOTA_EXHAUSTED when the caller owns too many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWorkspace(self, request, context):
+        """Changes what the mask names; without a mask, what is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWorkspace(self, request, context):
+        """Ends a workspace: its calls are refused within a second, its members lose it. The bases in Airtable stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConnectBase(self, request, context):
+        """Connects a base (saga base_connection: verified with Airtable, its schema read, bound, the cache primed, tables of a
+        template made), and waits some seconds for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisconnectBase(self, request, context):
+        """Takes a base out of the workspace; it stays in Airtable. Fails with BASE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplates(self, request, context):
+        """Lists what a base can be made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyTemplate(self, request, context):
+        """Makes the tables of a template in a base of the workspace; tables that are there already are left alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditLog(self, request, context):
+        """Lists what was changed in a workspace and by whom, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,10 +230,55 @@ def add_WorkspaceServiceServicer_to_server(servicer, server):
                     request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListWorkspacesRequest.FromString,
                     response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListWorkspacesResponse.SerializeToString,
             ),
+            'ListMyWorkspaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMyWorkspaces,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesResponse.SerializeToString,
+            ),
             'GetWorkspace': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkspace,
                     request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceRequest.FromString,
                     response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceResponse.SerializeToString,
+            ),
+            'CreateWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWorkspace,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceResponse.SerializeToString,
+            ),
+            'UpdateWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWorkspace,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceResponse.SerializeToString,
+            ),
+            'DeleteWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWorkspace,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceResponse.SerializeToString,
+            ),
+            'ConnectBase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConnectBase,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseResponse.SerializeToString,
+            ),
+            'DisconnectBase': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisconnectBase,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseResponse.SerializeToString,
+            ),
+            'ListTemplates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplates,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesResponse.SerializeToString,
+            ),
+            'ApplyTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyTemplate,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateResponse.SerializeToString,
+            ),
+            'ListAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditLog,
+                    request_deserializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogRequest.FromString,
+                    response_serializer=pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogResponse.SerializeToString,
             ),
             'WatchWorkspaces': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchWorkspaces,
@@ -141,7 +304,11 @@ def add_WorkspaceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkspaceService:
-    """The registry of workspaces.
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
     """
 
     @staticmethod
@@ -172,6 +339,33 @@ class WorkspaceService:
             _registered_method=True)
 
     @staticmethod
+    def ListMyWorkspaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ListMyWorkspaces',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListMyWorkspacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetWorkspace(request,
             target,
             options=(),
@@ -188,6 +382,222 @@ class WorkspaceService:
             '/pyairtable.workspaces.v1.WorkspaceService/GetWorkspace',
             pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceRequest.SerializeToString,
             pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.GetWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/CreateWorkspace',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.CreateWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/UpdateWorkspace',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.UpdateWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/DeleteWorkspace',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DeleteWorkspaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConnectBase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ConnectBase',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ConnectBaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisconnectBase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/DisconnectBase',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.DisconnectBaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ListTemplates',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListTemplatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ApplyTemplate',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ApplyTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pyairtable.workspaces.v1.WorkspaceService/ListAuditLog',
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogRequest.SerializeToString,
+            pyairtable_dot_workspaces_dot_v1_dot_workspace__service__pb2.ListAuditLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,16 +27,43 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WorkspaceServiceStub:
-    """The registry of workspaces."""
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkspaceServiceAsyncStub: ...
     ListWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ListWorkspacesRequest, _workspace_service_pb2.ListWorkspacesResponse]
-    """Lists the workspaces that the caller may use, by name."""
+    """Lists the workspaces that the caller may use, by name: a person's own, a key's only one, a peer's all."""
+    ListMyWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ListMyWorkspacesRequest, _workspace_service_pb2.ListMyWorkspacesResponse]
+    """Lists the workspaces where the caller is a member, by name."""
     GetWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.GetWorkspaceRequest, _workspace_service_pb2.GetWorkspaceResponse]
     """Returns one workspace. Fails with WORKSPACE_NOT_FOUND."""
+    CreateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.CreateWorkspaceRequest, _workspace_service_pb2.CreateWorkspaceResponse]
+    """Makes a workspace that the caller owns (saga workspace_creation), and waits some seconds for it. Fails with CONFLICT
+    when the name is taken, and with QUOTA_EXHAUSTED when the caller owns too many.
+    """
+    UpdateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.UpdateWorkspaceRequest, _workspace_service_pb2.UpdateWorkspaceResponse]
+    """Changes what the mask names; without a mask, what is set."""
+    DeleteWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.DeleteWorkspaceRequest, _workspace_service_pb2.DeleteWorkspaceResponse]
+    """Ends a workspace: its calls are refused within a second, its members lose it. The bases in Airtable stay."""
+    ConnectBase: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ConnectBaseRequest, _workspace_service_pb2.ConnectBaseResponse]
+    """Connects a base (saga base_connection: verified with Airtable, its schema read, bound, the cache primed, tables of a
+    template made), and waits some seconds for it.
+    """
+    DisconnectBase: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.DisconnectBaseRequest, _workspace_service_pb2.DisconnectBaseResponse]
+    """Takes a base out of the workspace; it stays in Airtable. Fails with BASE_NOT_FOUND."""
+    ListTemplates: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ListTemplatesRequest, _workspace_service_pb2.ListTemplatesResponse]
+    """Lists what a base can be made of."""
+    ApplyTemplate: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ApplyTemplateRequest, _workspace_service_pb2.ApplyTemplateResponse]
+    """Makes the tables of a template in a base of the workspace; tables that are there already are left alone."""
+    ListAuditLog: _grpc.UnaryUnaryMultiCallable[_workspace_service_pb2.ListAuditLogRequest, _workspace_service_pb2.ListAuditLogResponse]
+    """Lists what was changed in a workspace and by whom, newest first."""
     WatchWorkspaces: _grpc.UnaryStreamMultiCallable[_workspace_service_pb2.WatchWorkspacesRequest, _workspace_service_pb2.WatchWorkspacesResponse]
     """Streams the registry to the data plane: a snapshot first, then each change as it happens. A reader that falls
     behind is sent a new snapshot.
@@ -52,13 +79,40 @@ class WorkspaceServiceStub:
 
 @_typing.type_check_only
 class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
-    """The registry of workspaces."""
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListWorkspaces: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ListWorkspacesRequest, _workspace_service_pb2.ListWorkspacesResponse]  # type: ignore[assignment]
-    """Lists the workspaces that the caller may use, by name."""
+    """Lists the workspaces that the caller may use, by name: a person's own, a key's only one, a peer's all."""
+    ListMyWorkspaces: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ListMyWorkspacesRequest, _workspace_service_pb2.ListMyWorkspacesResponse]  # type: ignore[assignment]
+    """Lists the workspaces where the caller is a member, by name."""
     GetWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.GetWorkspaceRequest, _workspace_service_pb2.GetWorkspaceResponse]  # type: ignore[assignment]
     """Returns one workspace. Fails with WORKSPACE_NOT_FOUND."""
+    CreateWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.CreateWorkspaceRequest, _workspace_service_pb2.CreateWorkspaceResponse]  # type: ignore[assignment]
+    """Makes a workspace that the caller owns (saga workspace_creation), and waits some seconds for it. Fails with CONFLICT
+    when the name is taken, and with QUOTA_EXHAUSTED when the caller owns too many.
+    """
+    UpdateWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.UpdateWorkspaceRequest, _workspace_service_pb2.UpdateWorkspaceResponse]  # type: ignore[assignment]
+    """Changes what the mask names; without a mask, what is set."""
+    DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.DeleteWorkspaceRequest, _workspace_service_pb2.DeleteWorkspaceResponse]  # type: ignore[assignment]
+    """Ends a workspace: its calls are refused within a second, its members lose it. The bases in Airtable stay."""
+    ConnectBase: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ConnectBaseRequest, _workspace_service_pb2.ConnectBaseResponse]  # type: ignore[assignment]
+    """Connects a base (saga base_connection: verified with Airtable, its schema read, bound, the cache primed, tables of a
+    template made), and waits some seconds for it.
+    """
+    DisconnectBase: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.DisconnectBaseRequest, _workspace_service_pb2.DisconnectBaseResponse]  # type: ignore[assignment]
+    """Takes a base out of the workspace; it stays in Airtable. Fails with BASE_NOT_FOUND."""
+    ListTemplates: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ListTemplatesRequest, _workspace_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
+    """Lists what a base can be made of."""
+    ApplyTemplate: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ApplyTemplateRequest, _workspace_service_pb2.ApplyTemplateResponse]  # type: ignore[assignment]
+    """Makes the tables of a template in a base of the workspace; tables that are there already are left alone."""
+    ListAuditLog: _aio.UnaryUnaryMultiCallable[_workspace_service_pb2.ListAuditLogRequest, _workspace_service_pb2.ListAuditLogResponse]  # type: ignore[assignment]
+    """Lists what was changed in a workspace and by whom, newest first."""
     WatchWorkspaces: _aio.UnaryStreamMultiCallable[_workspace_service_pb2.WatchWorkspacesRequest, _workspace_service_pb2.WatchWorkspacesResponse]  # type: ignore[assignment]
     """Streams the registry to the data plane: a snapshot first, then each change as it happens. A reader that falls
     behind is sent a new snapshot.
@@ -73,7 +127,12 @@ class WorkspaceServiceAsyncStub(WorkspaceServiceStub):
     """
 
 class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The registry of workspaces."""
+    """Workspaces, and their registry.
+
+    Who declared a workspace owns its fields: what a custom resource or a file says (display name, bases, budget, model
+    policy, suspension) is changed there, and calls that would change it fail with CONFLICT, naming the object. Members and
+    invitations are changed by calls, whoever declared the workspace.
+    """
 
     @_abc_1.abstractmethod
     def ListWorkspaces(
@@ -81,7 +140,15 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _workspace_service_pb2.ListWorkspacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_service_pb2.ListWorkspacesResponse, _abc.Awaitable[_workspace_service_pb2.ListWorkspacesResponse]]:
-        """Lists the workspaces that the caller may use, by name."""
+        """Lists the workspaces that the caller may use, by name: a person's own, a key's only one, a peer's all."""
+
+    @_abc_1.abstractmethod
+    def ListMyWorkspaces(
+        self,
+        request: _workspace_service_pb2.ListMyWorkspacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ListMyWorkspacesResponse, _abc.Awaitable[_workspace_service_pb2.ListMyWorkspacesResponse]]:
+        """Lists the workspaces where the caller is a member, by name."""
 
     @_abc_1.abstractmethod
     def GetWorkspace(
@@ -90,6 +157,74 @@ class WorkspaceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_service_pb2.GetWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.GetWorkspaceResponse]]:
         """Returns one workspace. Fails with WORKSPACE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CreateWorkspace(
+        self,
+        request: _workspace_service_pb2.CreateWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.CreateWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.CreateWorkspaceResponse]]:
+        """Makes a workspace that the caller owns (saga workspace_creation), and waits some seconds for it. Fails with CONFLICT
+        when the name is taken, and with QUOTA_EXHAUSTED when the caller owns too many.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateWorkspace(
+        self,
+        request: _workspace_service_pb2.UpdateWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.UpdateWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.UpdateWorkspaceResponse]]:
+        """Changes what the mask names; without a mask, what is set."""
+
+    @_abc_1.abstractmethod
+    def DeleteWorkspace(
+        self,
+        request: _workspace_service_pb2.DeleteWorkspaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.DeleteWorkspaceResponse, _abc.Awaitable[_workspace_service_pb2.DeleteWorkspaceResponse]]:
+        """Ends a workspace: its calls are refused within a second, its members lose it. The bases in Airtable stay."""
+
+    @_abc_1.abstractmethod
+    def ConnectBase(
+        self,
+        request: _workspace_service_pb2.ConnectBaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ConnectBaseResponse, _abc.Awaitable[_workspace_service_pb2.ConnectBaseResponse]]:
+        """Connects a base (saga base_connection: verified with Airtable, its schema read, bound, the cache primed, tables of a
+        template made), and waits some seconds for it.
+        """
+
+    @_abc_1.abstractmethod
+    def DisconnectBase(
+        self,
+        request: _workspace_service_pb2.DisconnectBaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.DisconnectBaseResponse, _abc.Awaitable[_workspace_service_pb2.DisconnectBaseResponse]]:
+        """Takes a base out of the workspace; it stays in Airtable. Fails with BASE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListTemplates(
+        self,
+        request: _workspace_service_pb2.ListTemplatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ListTemplatesResponse, _abc.Awaitable[_workspace_service_pb2.ListTemplatesResponse]]:
+        """Lists what a base can be made of."""
+
+    @_abc_1.abstractmethod
+    def ApplyTemplate(
+        self,
+        request: _workspace_service_pb2.ApplyTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ApplyTemplateResponse, _abc.Awaitable[_workspace_service_pb2.ApplyTemplateResponse]]:
+        """Makes the tables of a template in a base of the workspace; tables that are there already are left alone."""
+
+    @_abc_1.abstractmethod
+    def ListAuditLog(
+        self,
+        request: _workspace_service_pb2.ListAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_service_pb2.ListAuditLogResponse, _abc.Awaitable[_workspace_service_pb2.ListAuditLogResponse]]:
+        """Lists what was changed in a workspace and by whom, newest first."""
 
     @_abc_1.abstractmethod
     def WatchWorkspaces(

@@ -1,0 +1,1 @@
+"""People: profiles, preferences, and what the installation keeps about a person."""
