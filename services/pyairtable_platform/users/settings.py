@@ -1,0 +1,14 @@
+"""Settings of the user service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pyairtable_platform.common.settings import DatabaseSettings, SagasPeer, ServiceSettings
+
+
+class Settings(SagasPeer, DatabaseSettings, ServiceSettings):
+    """What the user service can be told."""
+
+    http_port: int = Field(default=8005, ge=0, le=65535)
+    grpc_port: int = Field(default=9005, ge=0, le=65535)
