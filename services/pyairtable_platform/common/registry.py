@@ -15,11 +15,12 @@ from pyairtable_protos.workspaces.v1 import workspace_service_pb2, workspace_ser
 from . import context
 from .channels import ServiceChannel
 from .errors import Denied, InvalidInput, NotFound, PyAirtableError, Reason, Unavailable
-from .workspace import BaseBinding, LlmPolicy, Owner, SecretRef, Source, Workspace, from_message
+from .workspace import BaseBinding, LlmPolicy, Member, Owner, SecretRef, Source, Workspace, from_message
 
 __all__ = [
     "BaseBinding",
     "LlmPolicy",
+    "Member",
     "Owner",
     "SecretRef",
     "Source",
@@ -84,6 +85,11 @@ class WorkspaceRegistry:
     async def check(self) -> None:
         """For readiness: raises until the first snapshot has come. Afterwards the last one serves."""
         self._known()
+
+    @property
+    def revision(self) -> int:
+        """State of the registry that this copy shows; 0 before the first snapshot."""
+        return self._revision
 
     def age_seconds(self) -> float:
         """Time since the registry spoke last."""

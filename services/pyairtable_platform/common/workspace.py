@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pyairtable_protos.workspaces.v1 import workspace_pb2
 
@@ -10,7 +12,10 @@ from .errors import InvalidInput, NotFound, Reason
 
 DEFAULT_BASE = "default"
 CUSTOM_RESOURCE = "Workspace"
-"""The kind of a source that has a uid."""
+"""The kind of a source that is an object in a cluster: it has a uid and a generation."""
+API = "Api"
+"""The kind of a source that is a call of CreateWorkspace: it has a uid."""
+OWNER = "owner"
 
 _ACCESS = {
     workspace_pb2.BASE_ACCESS_READ_ONLY: "ReadOnly",
@@ -39,8 +44,24 @@ class Owner:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A person's role in a workspace. An owner of the declaration (`declared`) has an address only: whoever proved it.
+
+    `joined_at` is in UTC; `invited_by` the user_id of who invited.
+    """
+
+    user_id: str
+    email: str
+    role: str
+    joined_at: datetime | None = None
+    invited_by: str = ""
+    declared: bool = False
+
+
+@dataclass(frozen=True)
 class Source:
-    """What declared a workspace: kind Workspace (a custom resource, with uid and generation) or File (a document)."""
+    """What declared a workspace: kind Workspace (a custom resource, with uid and generation), File (a document) or Api
+    (a call, with a uid)."""
 
     kind: str = ""
     uid: str = ""
@@ -82,15 +103,17 @@ class Workspace:
     llm: LlmPolicy
     owners: tuple[Owner, ...] = ()
     source: Source = field(default_factory=Source)
+    members: tuple[Member, ...] = ()
+    """Those who joined, and the owners of the declaration."""
 
     @property
     def tenant(self) -> str:
         """What stands for this workspace in stores and caches, never before people: at most 128 characters.
 
-        The name, and for a custom resource its uid too: what is made anew under a name inherits nothing. A file has
-        no identity but its name.
+        The name, and for a custom resource or a call its uid too: what is made anew under a name inherits nothing. A
+        file has no identity but its name.
         """
-        return f"{self.name}:{self.source.uid}" if self.source.kind == CUSTOM_RESOURCE else self.name
+        return f"{self.name}:{self.source.uid}" if self.source.kind in (CUSTOM_RESOURCE, API) else self.name
 
     def base(self, reference: str) -> BaseBinding:
         """The base that a caller means: by id, by bound name, or the default one for "" and "default"."""
@@ -148,7 +171,13 @@ def from_message(message: workspace_pb2.Workspace) -> Workspace:
         ),
         owners=tuple(Owner(item.kind, item.name, item.namespace) for item in message.owners),
         source=Source(message.source.kind, message.source.uid, message.source.generation),
+        members=tuple(map(_member, message.members)),
     )
+
+
+def declared_members(owners: Iterable[Owner]) -> tuple[Member, ...]:
+    """The people among the owners of a declaration, as members."""
+    return tuple(Member("", owner.name, OWNER, declared=True) for owner in owners if owner.kind == "User")
 
 
 def to_message(workspace: Workspace) -> workspace_pb2.Workspace:
@@ -172,7 +201,27 @@ def to_message(workspace: Workspace) -> workspace_pb2.Workspace:
             api_key=_secret_message(llm.api_key),
         ),
         source=workspace_pb2.Source(kind=source.kind, uid=source.uid, generation=source.generation),
+        members=map(member_message, workspace.members),
     )
+
+
+def member_message(member: Member) -> workspace_pb2.Member:
+    """A member as the contract's message."""
+    message = workspace_pb2.Member(
+        user_id=member.user_id,
+        email=member.email,
+        role=member.role,
+        invited_by=member.invited_by,
+        declared=member.declared,
+    )
+    if member.joined_at is not None:
+        message.joined_at.FromDatetime(member.joined_at)
+    return message
+
+
+def _member(message: workspace_pb2.Member) -> Member:
+    joined_at = message.joined_at.ToDatetime(UTC) if message.HasField("joined_at") else None
+    return Member(message.user_id, message.email, message.role, joined_at, message.invited_by, message.declared)
 
 
 def _secret(message: workspace_pb2.SecretRef) -> SecretRef:

@@ -17,6 +17,7 @@ from pyairtable_platform.common.workspace import (
     SecretRef,
     Source,
     Workspace,
+    declared_members,
     from_message,
 )
 from pyairtable_protos.workspaces.v1 import workspace_pb2
@@ -31,6 +32,7 @@ _UID = re.compile(r"[-._A-Za-z0-9]{1,64}")  # it stands in headers and keys
 def from_spec(name: str, spec: Spec, source: Source) -> Workspace:
     """The workspace that a document declares. The only base is the default one."""
     bases, llm = spec.airtable.bases, spec.llm
+    owners = tuple(Owner(owner.kind, owner.name, owner.namespace or "") for owner in spec.owners)
     return Workspace(
         name=name,
         display_name=spec.display_name or name,
@@ -43,8 +45,9 @@ def from_spec(name: str, spec: Spec, source: Source) -> Workspace:
             for base in bases
         ),
         llm=LlmPolicy(llm.model, llm.monthly_cost_limit, llm.approval, _secret(llm.api_key_secret_ref)),
-        owners=tuple(Owner(owner.kind, owner.name, owner.namespace or "") for owner in spec.owners),
+        owners=owners,
         source=source,
+        members=declared_members(owners),
     )
 
 

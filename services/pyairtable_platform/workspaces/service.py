@@ -265,5 +265,5 @@ def require_newer(current: Workspace | None, wanted: Workspace) -> None:
 
 
 def is_same(current: Workspace | None, wanted: Workspace) -> bool:
-    """True when nothing but the version tells them apart."""
-    return current is not None and replace(current, version=0) == replace(wanted, version=0)
+    """True when the same is declared: neither version nor members are."""
+    return current is not None and replace(current, version=0, members=()) == replace(wanted, version=0, members=())

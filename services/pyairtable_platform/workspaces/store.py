@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pyairtable_platform.common.database import database_errors
 from pyairtable_platform.common.errors import Unavailable
-from pyairtable_platform.common.workspace import Workspace
+from pyairtable_platform.common.workspace import Workspace, declared_members
 
 from .service import Applied, Decide, Loaded, Removed
 
@@ -66,7 +66,7 @@ class WorkspaceStore:
             content = None if wanted is None else to_json(wanted)
             await connection.execute(_WRITE, {"name": name, "revision": revision, "content": content})
             await connection.execute(_NOTIFY, {"channel": NOTIFY_CHANNEL})
-        return (None if wanted is None else replace(wanted, version=revision)), True
+        return (None if content is None else from_json(content, revision)), True
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -82,13 +82,14 @@ class WorkspaceStore:
 
 def to_json(workspace: Workspace) -> str:
     """What is stored of a workspace."""
-    return _JSON.dump_json(workspace, exclude={"version"}).decode()
+    return _JSON.dump_json(workspace, exclude={"version", "members"}).decode()
 
 
 def from_json(content: str, revision: int) -> Workspace:
     """A stored workspace. Keys that a later version wrote are passed over."""
     value: dict[str, Any] = {**_parsed(content), "version": revision}
-    return _JSON.validate_python(value)
+    workspace = _JSON.validate_python(value)
+    return replace(workspace, members=declared_members(workspace.owners))
 
 
 def _parsed(content: str) -> dict[str, Any]:

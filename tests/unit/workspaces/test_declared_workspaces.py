@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from pyairtable_platform.common.errors import InvalidInput
-from pyairtable_platform.common.workspace import Owner, SecretRef, Source, from_message, to_message
+from pyairtable_platform.common.workspace import Member, Owner, SecretRef, Source, from_message, to_message
 from pyairtable_platform.workspaces.declared import from_request
 from pyairtable_platform.workspaces.store import from_json, to_json
 from pyairtable_protos.workspaces.v1 import workspace_pb2 as messages
@@ -98,3 +100,20 @@ def test_what_a_document_may_not_say_is_refused_with_its_place(fields: dict[str,
 def test_only_custom_resources_declare_by_call(source: messages.Source) -> None:
     with pytest.raises(InvalidInput, match="source"):
         from_request(message(), source)
+
+
+def test_people_who_own_by_declaration_are_members_and_others_are_not() -> None:
+    workspace = from_request(message(), SOURCE)
+    assert workspace.members == (Member("", "ada@acme.example", "owner", declared=True),)
+    assert to_message(workspace).members[0].declared
+
+
+def test_members_pass_the_stream_as_they_are() -> None:
+    joined = Member("u1", "bob@acme.example", "editor", datetime(2026, 11, 22, tzinfo=UTC), "u0")
+    workspace = replace(from_request(message(), SOURCE), members=(joined,))
+    assert from_message(to_message(workspace)) == workspace
+
+
+def test_what_a_call_made_inherits_nothing_from_its_name() -> None:
+    workspace = replace(from_request(message(), SOURCE), source=Source("Api", "u-9"))
+    assert workspace.tenant == "acme:u-9"
