@@ -40,6 +40,12 @@ def gemini(context: typer.Context) -> None:
     _run_emulator("pyairtable_devkit.gemini.server", context)
 
 
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def mailbox(context: typer.Context) -> None:
+    """Run the mailbox: letters in by SMTP, shown over HTTP (options: --help)."""
+    _run_emulator("pyairtable_devkit.mailbox.server", context)
+
+
 @app.command()
 def demo(
     leave: Annotated[bool, typer.Option("--exit", help="Stop everything afterwards; 0 if each step held.")] = False,
