@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, enter_workspace, transaction
 
 from .records import AccessKey, Page
 from .signing import StoredSigningKey
@@ -65,7 +65,10 @@ class KeysInTransaction:
     async def find_anywhere(self, key_ids: Sequence[str]) -> list[AccessKey]:
         if not key_ids:
             return []
+        # An id is one workspace's: whether it is free can be told over all of them only.
+        await enter_workspace(self._connection, EVERY_WORKSPACE)
         rows = await self._connection.execute(_FIND_ALL, {"key_ids": list(key_ids)})
+        await enter_workspace(self._connection, self._workspace)
         return [to_key(row) for row in rows]
 
     async def insert(self, key: AccessKey) -> bool:
@@ -85,47 +88,43 @@ class AuthStore:
     @asynccontextmanager
     async def workspace(self, name: str) -> AsyncIterator[KeysInTransaction]:
         """A transaction over the keys of a workspace, one at a time over all replicas."""
-        async with self._transaction() as connection:
+        async with transaction(self._engine, name) as connection:
             await connection.execute(_LOCK_WORKSPACE, {"workspace": name})
             yield KeysInTransaction(connection, name)
 
     async def find(self, key_id: str) -> AccessKey | None:
-        async with self._transaction() as connection:
+        # Whoever shows a key says what it is, not whose.
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
             row = (await connection.execute(_FIND, {"key_id": key_id})).first()
         return None if row is None else to_key(row)
 
     async def page(self, workspace: str, prefix: str, size: int, after: tuple[datetime, str] | None) -> Page:
         created_at, key_id = after or (None, "")
         values = {"workspace": workspace, "prefix": prefix, "created_at": created_at, "key_id": key_id}
-        async with self._transaction() as connection:
+        async with transaction(self._engine, workspace) as connection:
             rows = (await connection.execute(_PAGE, {**values, "size": size + 1})).all()
         keys = [to_key(row) for row in rows]
         return Page(keys[:size], keys[size - 1] if len(keys) > size else None)
 
     async def used(self, key_id: str, minute: datetime) -> None:
-        async with self._transaction() as connection:
+        # As `find`: by the key alone.
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
             await connection.execute(_USED, {"key_id": key_id, "minute": minute})
 
     async def signing_keys(self) -> list[StoredSigningKey]:
         """All signing keys, the newest first."""
-        async with self._transaction() as connection:
+        async with transaction(self._engine, NO_WORKSPACE) as connection:
             return await _signing_keys(connection)
 
     async def first_signing_key(self, made: StoredSigningKey) -> list[StoredSigningKey]:
         """All signing keys; `made` is kept when there is none yet. Of replicas that start together one wins."""
-        async with self._transaction() as connection:
+        async with transaction(self._engine, NO_WORKSPACE) as connection:
             await connection.execute(_LOCK_SIGNING)
             known = await _signing_keys(connection)
             if not known:
                 await connection.execute(_ADD_SIGNING_KEY, asdict(made))
                 known = [made]
             return known
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with database_errors():
-            async with self._engine.begin() as connection:
-                yield connection
 
 
 async def _signing_keys(connection: AsyncConnection) -> list[StoredSigningKey]:

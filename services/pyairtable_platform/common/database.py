@@ -1,15 +1,15 @@
-"""PostgreSQL: the engine of a service, its schema, and driver errors as ours."""
+"""PostgreSQL: the engine of a service, its schema and role, its transactions, and driver errors as ours."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from .errors import InvalidInput, Reason, Unavailable
 from .settings import DatabaseSettings
@@ -23,12 +23,24 @@ STATEMENT_SECONDS = 20
 _PASSING = ("57P", "53")
 # character_not_in_repertoire and untranslatable_character: U+0000, which is text everywhere else.
 _NO_TEXT = ("22021", "22P05")
+_NO_TABLE = "42P01"
+_WRONG_SETTING = "22023"
+# serialization_failure, deadlock_detected.
+_CROSSED = ("40001", "40P01")
+
+EVERY_WORKSPACE = "*"
+"""For `transaction`: work that crosses workspaces. Say beside it why."""
+NO_WORKSPACE = ""
+"""For `transaction`: work on tables that are about no workspace. It sees no row that is some workspace's."""
+
+_ENTER = sqlalchemy.text("SELECT set_config('app.workspace', :workspace, true)")
 
 
 def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
     """The engine of a service. Its tables stand in a schema of its own, which comes first in the search path.
 
-    The caller disposes of it. Connections are tested before use, so that a restarted server costs no failed call.
+    Whoever the settings log in as, statements run as the schema's role (`role_of`), which owns nothing. The caller
+    disposes of the engine. Connections are tested before use, so that a restarted server costs no failed call.
     """
     return create_async_engine(
         settings.database_dsn(),
@@ -40,9 +52,32 @@ def open_engine(settings: DatabaseSettings, schema: str) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": STATEMENT_SECONDS,
-            "server_settings": {"search_path": schema, "application_name": schema},
+            "server_settings": {"search_path": schema, "application_name": schema, "role": role_of(schema)},
         },
     )
+
+
+def role_of(schema: str) -> str:
+    """The role that a service works as in the database; `migrate` makes it."""
+    return f"pyairtable_{schema}"
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, workspace: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction that sees and writes the rows of one workspace only (common/row_security.py).
+
+    `workspace` is what the schema's workspace columns hold, a name or a tenant (`Workspace.tenant`); or EVERY_WORKSPACE
+    or NO_WORKSPACE. Raises Unavailable when PostgreSQL is away.
+    """
+    with database_errors():
+        async with engine.begin() as connection:
+            await enter_workspace(connection, workspace)
+            yield connection
+
+
+async def enter_workspace(connection: AsyncConnection, workspace: str) -> None:
+    """Make the rest of a transaction one about this workspace."""
+    await connection.execute(_ENTER, {"workspace": workspace})
 
 
 async def check_database(engine: AsyncEngine) -> None:
@@ -65,6 +100,11 @@ def database_errors() -> Iterator[None]:
         state = str(getattr(error.orig, "sqlstate", None))
         if error.connection_invalidated or state.startswith(_PASSING):
             raise unavailable() from error
+        if state in _CROSSED:
+            raise _crossed() from error
+        # The role is a setting of the connection (open_engine).
+        if state == _NO_TABLE or (state == _WRONG_SETTING and 'role "' in str(error.orig)):
+            raise _not_migrated() from error
         if state in _NO_TEXT:
             raise InvalidInput("a text holds the character U+0000, which cannot be kept: leave it out") from error
         raise
@@ -73,6 +113,22 @@ def database_errors() -> Iterator[None]:
 def unavailable() -> Unavailable:
     return Unavailable(
         "PostgreSQL cannot be reached; nothing was changed by this step, try again when it is back",
+        reason=Reason.DEPENDENCY_UNAVAILABLE,
+        dependency="postgres",
+    )
+
+
+def _crossed() -> Unavailable:
+    return Unavailable(
+        "two changes at once got into each other's way in PostgreSQL; nothing was changed by this one, try again",
+        reason=Reason.DEPENDENCY_UNAVAILABLE,
+        dependency="postgres",
+    )
+
+
+def _not_migrated() -> Unavailable:
+    return Unavailable(
+        "the tables or the role of this service are not in PostgreSQL: run `pyairtable-platform migrate`",
         reason=Reason.DEPENDENCY_UNAVAILABLE,
         dependency="postgres",
     )

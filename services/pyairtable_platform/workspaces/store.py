@@ -7,18 +7,14 @@ therefore grows over removal and re-creation too.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
-from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.workspace import Workspace, declared_members
 
 from .service import Applied, Decide, Loaded, Removed
@@ -49,13 +45,14 @@ class WorkspaceStore:
         self._engine = engine
 
     async def load(self, after: int) -> Loaded:
-        async with self._transaction() as connection:
+        # The registry is the list of all workspaces.
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
             rows = (await connection.execute(_LOAD, {"after": after})).all()
         changes = tuple(_change(row) for row in rows if row.name is not None)
         return Loaded(rows[0].id, rows[0].latest, changes)
 
     async def change(self, name: str, decide: Decide) -> tuple[Workspace | None, bool]:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, name) as connection:
             await connection.execute(_LOCK)
             row = (await connection.execute(_READ, {"name": name})).first()
             current = from_json(row.content, row.revision) if row is not None and row.content is not None else None
@@ -67,17 +64,6 @@ class WorkspaceStore:
             await connection.execute(_WRITE, {"name": name, "revision": revision, "content": content})
             await connection.execute(_NOTIFY, {"channel": NOTIFY_CHANNEL})
         return (None if content is None else from_json(content, revision)), True
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            with database_errors():
-                async with self._engine.begin() as connection:
-                    yield connection
-        except ProgrammingError as error:
-            raise Unavailable(
-                "the registry's tables are not there: run `pyairtable-platform migrate`", dependency="postgres"
-            ) from error
 
 
 def to_json(workspace: Workspace) -> str:

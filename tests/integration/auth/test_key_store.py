@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,13 +16,12 @@ import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pyairtable_devkit.databases import Postgres
 from pyairtable_platform.auth.records import Declared
 from pyairtable_platform.auth.service import AuthService
 from pyairtable_platform.auth.signers import Signers
 from pyairtable_platform.auth.signing import Seal
 from pyairtable_platform.auth.store import AuthStore
-from pyairtable_platform.common.database import open_engine
+from pyairtable_platform.common.database import EVERY_WORKSPACE, open_engine, transaction
 from pyairtable_platform.common.errors import (
     Denied,
     FailedPrecondition,
@@ -37,7 +36,6 @@ from pyairtable_platform.common.settings import DatabaseSettings
 
 SECRET = "plainly-not-a-real-secret-of-this-test"
 HOUR = timedelta(hours=1)
-_numbers = itertools.count(1)
 
 
 class FakeRegistry:
@@ -63,24 +61,9 @@ class Replica:
     registry: FakeRegistry
 
     async def rows(self, statement: str) -> list[Any]:
-        async with self.engine.begin() as connection:
+        async with transaction(self.engine, EVERY_WORKSPACE) as connection:
             result = await connection.execute(sqlalchemy.text(statement))
             return list(result.all()) if result.returns_rows else []
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with Postgres.start() as server:
-        url = server.create_database("auth_template")
-        asyncio.run(migrate_async(DatabaseSettings(database_url=url), ("auth",)))  # type: ignore[arg-type]
-        yield server
-
-
-@pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
-    name = f"auth_{next(_numbers)}"
-    yield postgres.create_database(name, template="auth_template")
-    postgres.drop_database(name)
 
 
 @asynccontextmanager

@@ -9,5 +9,7 @@ schema = context.config.attributes["schema"]
 context.configure(connection=connection, version_table_schema=schema, transactional_ddl=True)
 with context.begin_transaction():
     connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
+    # Row security holds the owner of a table too; a migration is about all rows.
+    connection.execute(text("SELECT set_config('app.workspace', '*', true)"))
     context.run_migrations()
 connection.commit()
