@@ -12,7 +12,15 @@ from pyairtable_platform.common.errors import Denied
 from pyairtable_platform.common.http import error_response
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-REQUEST_HEADERS = ("authorization", "content-type", "last-event-id", "request-timeout", "x-api-key", "x-request-id")
+REQUEST_HEADERS = (
+    "authorization",
+    "content-type",
+    "last-event-id",
+    "pyairtable-workspace",
+    "request-timeout",
+    "x-api-key",
+    "x-request-id",
+)
 READABLE_HEADERS = (
     "x-request-id",
     "retry-after",

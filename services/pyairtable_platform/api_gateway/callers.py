@@ -39,6 +39,10 @@ class Callers:
         """A caller's name for counting. A credential that was not proved yet names nobody: it costs its address."""
         if principal := self._access.known_principal(headers):
             return f"caller:{principal}"
+        return self.place(address)
+
+    def place(self, address: str) -> str:
+        """A name for whoever calls from an address."""
         parsed = parse(address)
         if isinstance(parsed, ipaddress.IPv6Address):
             # One customer of a provider holds a /64: counting single addresses would count nothing.

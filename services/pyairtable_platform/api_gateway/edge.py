@@ -13,25 +13,30 @@ from pyairtable_platform.common import context
 from pyairtable_platform.common.context import REQUEST_ID_HEADER, CallContext
 from pyairtable_platform.common.errors import InvalidInput, Reason
 from pyairtable_platform.common.http import error_response
+from pyairtable_platform.common.rest.handler import raw_path
 
 from .browsers import Cors
 from .callers import Callers
 from .headers import with_headers
 from .rate_limit import RateLimiter
 from .settings import Settings
+from .strangers import Strangers
 
 _EXTRA = "door.headers"  # in the scope: headers that the answer will carry
-LIMITED_PREFIX = "/api/"
+LIMITED_PREFIX = "/api"
 MAX_HEADER_BYTES = 32 * 1024
 
 
 class Edge:
     """Guards an ASGI app."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, limiter: RateLimiter, callers: Callers) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, limiter: RateLimiter, strangers: Strangers, callers: Callers
+    ) -> None:
         self._app = app
         self._settings = settings
         self._limiter = limiter
+        self._strangers = strangers
         self._callers = callers
         self._cors = Cors(self._guarded, settings.cors_origins)
 
@@ -76,11 +81,13 @@ class Edge:
         except InvalidInput:
             scope[_EXTRA]["connection"] = "close"  # what follows on this connection may not be what it seems
             raise
-        if not scope["path"].startswith(LIMITED_PREFIX):
+        if not scope["path"].startswith(f"{LIMITED_PREFIX}/"):
             return
-        caller = self._callers.name(scope["client"][0], headers)
-        verdict = await self._limiter.take(caller)
-        if verdict is not None:
+        address = scope["client"][0]
+        verdicts = [await self._limiter.take(self._callers.name(address, headers))]
+        if self._strangers.may_call(scope["method"], raw_path(scope).removeprefix(LIMITED_PREFIX)):
+            verdicts.append(await self._strangers.take(self._callers.place(address)))
+        for verdict in filter(None, verdicts):
             scope[_EXTRA].update(verdict.headers())
             verdict.raise_if_refused()
 

@@ -20,6 +20,7 @@ from .passthrough import PassThrough
 from .rate_limit import LocalWindow, RateLimiter
 from .reflection import reflection_v1
 from .settings import Settings
+from .strangers import Strangers
 from .system_health import system_health_route
 from .upstreams import open_upstreams
 from .valkey_window import ValkeyWindow
@@ -33,12 +34,15 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     valkey = open_valkey(settings)
     try:
         async with open_upstreams(settings) as upstreams:
-            limiter = RateLimiter(settings.rate_limit_rpm, ValkeyWindow(valkey), LocalWindow())
+            shared, local = ValkeyWindow(valkey), LocalWindow()
+            limiter = RateLimiter(settings.rate_limit_rpm, shared, local)
+            strangers = Strangers(upstreams, RateLimiter(settings.public_rate_limit_rpm, shared, local))
             access = open_access(settings)
             callers = Callers(access, settings.trusted_proxies)
-            contract = rest_routes([(each.descriptor, each.channel) for each in upstreams], prefix="/api")
-            passthrough = PassThrough(upstreams, limiter, callers)
-            names = [str(upstream.descriptor.full_name) for upstream in upstreams]
+            offered = [(service, each.channel) for each in upstreams for service in each.services]
+            contract = rest_routes(offered, prefix="/api")
+            passthrough = PassThrough(upstreams, limiter, strangers, callers)
+            names = [str(service.full_name) for service, _ in offered]
             yield Service(
                 name="api-gateway",
                 title="API Gateway",
@@ -47,7 +51,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 routes=[system_health_route(upstreams, settings), *contract, *page_routes()],
                 public_paths=PAGE_PATHS,
                 access=access,
-                edge=lambda app: Edge(app, settings, limiter, callers),
+                edge=lambda app: Edge(app, settings, limiter, strangers, callers),
                 generic_handlers=[passthrough, reflection_v1(names)],
                 count_grpc=passthrough.count,
                 reflected=names,

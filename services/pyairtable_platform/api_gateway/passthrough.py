@@ -21,7 +21,8 @@ from pyairtable_platform.common.context import API_KEY_HEADER, AUTHORIZATION_HEA
 from pyairtable_platform.common.errors import Unavailable
 
 from .callers import Callers
-from .rate_limit import RateLimiter
+from .rate_limit import RateLimiter, Verdict
+from .strangers import Strangers, is_public
 from .upstreams import Upstream
 
 Call = grpc.aio.ServicerContext[Any, Any]
@@ -38,13 +39,17 @@ _LIMITS: ContextVar[Metadata] = ContextVar("limits", default=())
 class PassThrough(grpc.GenericRpcHandler):
     """Serves every method of the upstreams' services by forwarding it."""
 
-    def __init__(self, upstreams: Iterable[Upstream], limiter: RateLimiter, callers: Callers) -> None:
+    def __init__(
+        self, upstreams: Iterable[Upstream], limiter: RateLimiter, strangers: Strangers, callers: Callers
+    ) -> None:
         self._limiter = limiter
+        self._strangers = strangers
         self._callers = callers
         self._handlers = {
             method_path(method): self._handler(method, upstream)
             for upstream in upstreams
-            for method in upstream.descriptor.methods
+            for service in upstream.services
+            for method in service.methods
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
@@ -57,10 +62,13 @@ class PassThrough(grpc.GenericRpcHandler):
         rpc: Any = make(method_path(method), request_serializer=request.SerializeToString)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(rpc, upstream), request.FromString)
-        return grpc.unary_unary_rpc_method_handler(self._unary(rpc, upstream), request.FromString)
+        serve = self._unary(rpc, upstream, is_public=is_public(method))
+        return grpc.unary_unary_rpc_method_handler(serve, request.FromString)
 
-    def _unary(self, rpc: Any, upstream: Upstream) -> Callable[[Any, Call], Any]:
+    def _unary(self, rpc: Any, upstream: Upstream, *, is_public: bool) -> Callable[[Any, Call], Any]:
         async def serve(request: Any, call: Call) -> Any:
+            if is_public:
+                await self._count_stranger(call)
             async with self._forwarded(rpc, request, call, upstream) as forwarded:
                 return await forwarded
 
@@ -91,13 +99,26 @@ class PassThrough(grpc.GenericRpcHandler):
     async def count(self, call: Call) -> None:
         """Count the call for its caller; raises RateLimited. Before its credential is looked at, as over HTTP: else
         keys could be guessed without end."""
-        shown = [(key, value) for key, value in call.invocation_metadata() or () if isinstance(value, str)]
-        forwarded_for = ",".join(value for key, value in shown if key == "x-forwarded-for")
-        address = self._callers.address(grpc_peer_address(call.peer()), forwarded_for)
-        verdict = await self._limiter.take(self._callers.name(address, dict(shown)))
-        if verdict is not None:
-            verdict.raise_if_refused()
-            _LIMITS.set(tuple(verdict.headers().items()))
+        note(await self._limiter.take(self._callers.name(self._address(call), dict(shown(call)))))
+
+    async def _count_stranger(self, call: Call) -> None:
+        note(await self._strangers.take(self._callers.place(self._address(call))))
+
+    def _address(self, call: Call) -> str:
+        forwarded_for = ",".join(value for key, value in shown(call) if key == "x-forwarded-for")
+        return self._callers.address(grpc_peer_address(call.peer()), forwarded_for)
+
+
+def note(verdict: Verdict | None) -> None:
+    """Tell the caller how much is left; raises RateLimited when nothing is."""
+    if verdict is not None:
+        verdict.raise_if_refused()
+        _LIMITS.set(tuple(verdict.headers().items()))
+
+
+def shown(call: Call) -> list[tuple[str, str]]:
+    """The caller's metadata, without what is binary."""
+    return [(key, value) for key, value in call.invocation_metadata() or () if isinstance(value, str)]
 
 
 def method_path(method: MethodDescriptor) -> str:

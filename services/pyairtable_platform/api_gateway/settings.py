@@ -15,7 +15,9 @@ from pyairtable_platform.common.settings import (
     LlmOrchestratorPeer,
     McpServerPeer,
     RedisSettings,
+    SagasPeer,
     ServiceSettings,
+    UsersPeer,
     WorkspacesPeer,
     comma_separated,
 )
@@ -31,6 +33,8 @@ class Settings(
     AirtableGatewayPeer,
     McpServerPeer,
     LlmOrchestratorPeer,
+    UsersPeer,
+    SagasPeer,
 ):
     """Settings of the api-gateway."""
 
@@ -45,6 +49,10 @@ class Settings(
 
     rate_limit_rpm: int = Field(default=1000, ge=0, le=1_000_000)
     """Calls a caller may make in any 60 seconds, over all replicas and over REST and gRPC together; 0 is no limit."""
+
+    public_rate_limit_rpm: int = Field(default=60, ge=0, le=1_000_000)
+    """Of these, calls that need no credential (register, log in, refresh), for one address, over all replicas; 0 is no
+    limit of its own. The auth service counts wrong passwords besides."""
 
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """Comma-separated addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed; empty is none."""

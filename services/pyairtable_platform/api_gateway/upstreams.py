@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pyairtable_platform.common.channels import ServiceChannel, open_channel
 from pyairtable_platform.common.errors import DeadlineExceeded, Unavailable
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2
-from pyairtable_protos.auth.v1 import auth_service_pb2
+from pyairtable_protos.auth.v1 import account_service_pb2, auth_service_pb2
 from pyairtable_protos.chat.v1 import chat_service_pb2
+from pyairtable_protos.sagas.v1 import saga_service_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2
-from pyairtable_protos.workspaces.v1 import workspace_service_pb2
+from pyairtable_protos.users.v1 import user_service_pb2
+from pyairtable_protos.workspaces.v1 import member_service_pb2, workspace_service_pb2
 
 from .settings import Settings
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """A service behind the door."""
+    """A process behind the door, and the services of the contract that it serves."""
 
     name: str
     title: str
-    descriptor: ServiceDescriptor
+    services: Sequence[ServiceDescriptor]
     channel: ServiceChannel
 
     async def check(self, timeout: float) -> None:
@@ -43,26 +45,42 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstreams(settings: Settings) -> AsyncIterator[list[Upstream]]:
-    """Channels to every service. They connect when they are used, so that no order of starting is needed."""
+    """Channels to every process. They connect when they are used, so that no order of starting is needed."""
     async with AsyncExitStack() as stack:
         upstreams = []
-        for name, title, target, services in known_services(settings):
+        for name, title, target, services in known_processes(settings):
             channel = await stack.enter_async_context(open_channel(target, settings))
             upstreams.append(Upstream(name, title, services, channel))
         yield upstreams
 
 
-def known_services(settings: Settings) -> list[tuple[str, str, str, ServiceDescriptor]]:
-    """Name, title, target and service of the contract, for each process behind the door."""
-    chat = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"]
-    tools = tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"]
-    airtable = airtable_gateway_service_pb2.DESCRIPTOR.services_by_name["AirtableGatewayService"]
-    workspaces = workspace_service_pb2.DESCRIPTOR.services_by_name["WorkspaceService"]
-    auth = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
-    known = [
-        ("llm-orchestrator", "LLM Orchestrator", settings.llm_orchestrator_target, chat),
-        ("mcp-server", "MCP Server", settings.mcp_server_target, tools),
-        ("airtable-gateway", "Airtable Gateway", settings.airtable_gateway_target, airtable),
-        ("workspaces", "Workspace Service", settings.workspaces_target, workspaces),
+def known_processes(settings: Settings) -> list[tuple[str, str, str, Sequence[ServiceDescriptor]]]:
+    """Name, title, target and services of the contract, for each process behind the door.
+
+    ProvisioningService and PersonDataService are for peers only, who call the process itself: the door offers neither.
+    """
+    known: list[tuple[str, str, str, Sequence[ServiceDescriptor]]] = [
+        ("llm-orchestrator", "LLM Orchestrator", settings.llm_orchestrator_target, services_of(chat_service_pb2)),
+        ("mcp-server", "MCP Server", settings.mcp_server_target, services_of(tool_service_pb2)),
+        (
+            "airtable-gateway",
+            "Airtable Gateway",
+            settings.airtable_gateway_target,
+            services_of(airtable_gateway_service_pb2),
+        ),
+        ("users", "User Service", settings.users_target, services_of(user_service_pb2)),
+        (
+            "workspaces",
+            "Workspace Service",
+            settings.workspaces_target,
+            services_of(workspace_service_pb2, member_service_pb2),
+        ),
+        ("sagas", "Saga Service", settings.sagas_target, services_of(saga_service_pb2)),
     ]
+    auth = services_of(auth_service_pb2, account_service_pb2)
     return [*known, ("auth", "Auth Service", settings.auth_target, auth)] if settings.auth_target else known
+
+
+def services_of(*modules: Any) -> tuple[ServiceDescriptor, ...]:
+    """The services that generated modules declare."""
+    return tuple(service for module in modules for service in module.DESCRIPTOR.services_by_name.values())

@@ -47,6 +47,8 @@ def door_settings(target: str, **changes: Any) -> Settings:
         "mcp_server_target": target,
         "airtable_gateway_target": target,
         "workspaces_target": target,
+        "users_target": target,
+        "sagas_target": target,
     }
     return Settings(**(values | changes))
 

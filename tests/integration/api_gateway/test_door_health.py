@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2
 from integration.api_gateway.conftest import Door, OpenDoor
 from integration.api_gateway.upstream_fakes import Behind
 
-NAMES = {"llm-orchestrator", "mcp-server", "airtable-gateway", "workspaces"}
+NAMES = {"llm-orchestrator", "mcp-server", "airtable-gateway", "workspaces", "users", "sagas"}
 
 
 async def test_all_services_in_one_answer(door: Door) -> None:

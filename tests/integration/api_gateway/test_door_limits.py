@@ -14,6 +14,7 @@ from integration.api_gateway.conftest import Door, OpenDoor
 from integration.api_gateway.upstream_fakes import Behind
 
 from pyairtable_devkit.databases import Valkey
+from pyairtable_protos.auth.v1 import account_service_pb2, account_service_pb2_grpc
 from pyairtable_protos.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
 
 LIMIT = 5
@@ -203,3 +204,46 @@ async def test_a_chunked_body_is_bounded_too(open_door: OpenDoor, behind: Behind
         assert answer.status_code == 413
         assert "content-security-policy" in answer.headers
     assert behind.recorder.calls == []
+
+
+LOGIN = {"login": "ada@acme.example", "password": "a password of this test"}
+
+
+@pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/refresh"])
+async def test_calls_without_credential_have_a_smaller_limit_of_their_own(
+    open_door: OpenDoor, behind: Behind, path: str
+) -> None:
+    body = LOGIN if path.endswith("login") else {"refresh_token": "pyr_not_a_token"}
+    limits: dict[str, Any] = {"rate_limit_rpm": 100, "public_rate_limit_rpm": LIMIT, "auth_target": behind.target}
+    async with open_door(behind, **limits) as door:
+        for left in range(LIMIT - 1, -1, -1):
+            answer = await door.http.post(path, json=body)
+            assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (200, str(left))
+        assert (await door.http.post(path, json=body)).status_code == 429
+        assert (await door.http.get("/api/templates")).status_code == 429  # the same kind of call
+        assert (await door.http.get("/api/tools")).status_code == 200
+    methods = [call.method for call in behind.recorder.calls]
+    assert methods.count("Login") + methods.count("Refresh") == LIMIT
+    assert "ListTemplates" not in methods
+
+
+async def test_public_calls_over_grpc_and_rest_share_that_limit(open_door: OpenDoor, behind: Behind) -> None:
+    limits: dict[str, Any] = {"rate_limit_rpm": 100, "public_rate_limit_rpm": LIMIT, "auth_target": behind.target}
+    async with open_door(behind, **limits) as door, grpc.aio.insecure_channel(door.grpc_target) as channel:
+        accounts: Any = account_service_pb2_grpc.AccountServiceStub(channel)
+        for _ in range(LIMIT):
+            await accounts.Login(account_service_pb2.LoginRequest(**LOGIN))
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await accounts.Login(account_service_pb2.LoginRequest(**LOGIN))
+        assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await door.http.post("/api/auth/login", json=LOGIN)).status_code == 429
+        await call_tools(door)
+    assert [call.method for call in behind.recorder.calls].count("Login") == LIMIT
+
+
+async def test_public_limits_of_addresses_are_apart(open_door: OpenDoor, behind: Behind) -> None:
+    limits: dict[str, Any] = {"public_rate_limit_rpm": 1, "auth_target": behind.target, "trusted_proxies": "127.0.0.1"}
+    async with open_door(behind, **limits) as door:
+        for forwarded, status in (("127.1.0.1", 200), ("127.1.0.2", 200), ("127.1.0.1", 429)):
+            answer = await door.http.post("/api/auth/login", json=LOGIN, headers={"x-forwarded-for": forwarded})
+            assert answer.status_code == status

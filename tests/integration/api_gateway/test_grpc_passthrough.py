@@ -45,13 +45,22 @@ def valid_request(method: MethodDescriptor) -> Any:
         if field.message_type is not None and not field.is_repeated:
             getattr(request, field.name).SetInParent()
         elif field.type == field.TYPE_STRING and not field.is_repeated:
-            setattr(request, field.name, "x")
+            setattr(request, field.name, text_for(method, field.name))
         elif field.type == field.TYPE_BYTES:
             setattr(request, field.name, b"x")
     if "source" in method.input_type.fields_by_name:
         request.source.kind = "Workspace"
     fill_lists(request)
     return request
+
+
+def text_for(method: MethodDescriptor, name: str) -> str:
+    """A text that the rules of a field allow."""
+    if name == "base_id" and method.name == "ConnectBase":
+        return "appXXXXXXXXXXXXXX"
+    if name == "role":
+        return "viewer"
+    return "ada@acme.example" if "email" in name else "x"
 
 
 def fill_lists(request: Any) -> None:

@@ -15,16 +15,28 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
 
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2
+from pyairtable_protos.auth.v1 import account_service_pb2, auth_service_pb2
 from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc, run_pb2, session_pb2
+from pyairtable_protos.sagas.v1 import saga_service_pb2
 from pyairtable_protos.tools.v1 import tool_service_pb2
-from pyairtable_protos.workspaces.v1 import workspace_service_pb2
+from pyairtable_protos.users.v1 import user_service_pb2
+from pyairtable_protos.workspaces.v1 import member_service_pb2, workspace_service_pb2
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
     tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"],
     airtable_gateway_service_pb2.DESCRIPTOR.services_by_name["AirtableGatewayService"],
+    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
     workspace_service_pb2.DESCRIPTOR.services_by_name["WorkspaceService"],
+    member_service_pb2.DESCRIPTOR.services_by_name["MemberService"],
+    saga_service_pb2.DESCRIPTOR.services_by_name["SagaService"],
 )
+
+AUTH_SERVICES: tuple[ServiceDescriptor, ...] = (
+    auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"],
+    account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+)
+"""Behind doors that are told where auth is."""
 
 
 @dataclass
@@ -329,7 +341,7 @@ class Behind:
 @asynccontextmanager
 async def fakes_behind(*, chat_by_script: bool = False) -> AsyncIterator[Behind]:
     """All services of the contract on one port. Chat is played by scripts, or recorded like the others."""
-    recorder, chat = Recorder(SERVICES), FakeChat()
+    recorder, chat = Recorder((*SERVICES, *AUTH_SERVICES)), FakeChat()
     health = grpc_health.HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     server = grpc.aio.server()

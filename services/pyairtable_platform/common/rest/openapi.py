@@ -9,9 +9,10 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from pyairtable_platform.common.access import PEER, PUBLIC, WORKSPACE, rule_of
+from pyairtable_platform.common.access import rule_of
 from pyairtable_protos import comments_text
 from pyairtable_protos.buf.validate import validate_pb2
+from pyairtable_protos.common.v1 import access_pb2
 
 from .handler import RpcRoute
 from .routes import Binding
@@ -36,13 +37,16 @@ _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
 }
 _SECURITY_SCHEMES = {
-    "access_key": {"type": "http", "scheme": "bearer", "description": "A workspace's access key: pya_..."},
+    "access_key": {"type": "http", "scheme": "bearer", "description": "pya_...: a workspace's. pyu_...: a person's"},
+    "access_token": {"type": "http", "scheme": "bearer", "description": "A person's, from POST /auth/login"},
     "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "API_KEY of the installation"},
 }
 _SECURITY: dict[int, list[dict[str, list[str]]]] = {
-    PUBLIC: [{}],
-    PEER: [{"api_key": []}],
-    WORKSPACE: [{"access_key": []}, {"api_key": []}],
+    access_pb2.CALLER_PUBLIC: [{}],
+    access_pb2.CALLER_PEER: [{"api_key": []}],
+    access_pb2.CALLER_WORKSPACE: [{"access_key": []}, {"access_token": []}, {"api_key": []}],
+    access_pb2.CALLER_PERSON: [{"access_token": []}],
+    access_pb2.CALLER_ADMIN: [{"access_token": []}, {"api_key": []}],
 }
 _PROBLEM = {
     "type": "object",
