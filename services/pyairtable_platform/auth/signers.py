@@ -13,12 +13,9 @@ from pyairtable_platform.common.identity import Identity, identity_of, kid_of, r
 from pyairtable_platform.common.remembered import Shared
 
 from .records import Store
-from .signing import Seal, SigningKey, StoredSigningKey
+from .signing import RENEWABLE_SECONDS, Seal, SigningKey, StoredSigningKey
 
 log = logging.getLogger(__name__)
-
-RENEWABLE_SECONDS = 3600.0
-"""So long after its end an identity token can still be renewed by a peer: the longest that a call may take."""
 
 _REREAD_SECONDS = 30.0
 _THE_KEYS = b"keys"

@@ -21,6 +21,9 @@ from pyairtable_platform.common.errors import FailedPrecondition
 from pyairtable_platform.common.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_SECONDS
 from pyairtable_platform.common.roles import scope_of
 
+RENEWABLE_SECONDS = 3600.0
+"""So long after its end an identity token can still be renewed by a peer: the longest that a call may take."""
+
 _NONCE_BYTES = 12
 
 

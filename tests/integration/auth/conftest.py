@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from pyairtable_platform.airtable_gateway import main as airtable_gateway
 from pyairtable_platform.api_gateway import main as api_gateway
 from pyairtable_platform.auth import main as auth
 from pyairtable_platform.common.channels import ServiceChannel
-from pyairtable_platform.common.migrations import migrate
+from pyairtable_platform.common.migrations import migrate, migrate_async
 from pyairtable_platform.common.server import Addresses, RunningService
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.testing import started
@@ -35,6 +36,7 @@ from pyairtable_protos.workspaces.v1 import workspace_pb2, workspace_service_pb2
 API_KEY = "plainly-not-a-real-api-key"
 JWT_SECRET = "plainly-not-a-real-secret-of-this-test"
 PEER = (("x-api-key", API_KEY),)
+_numbers = itertools.count(1)
 SERVICES = {
     "workspaces": workspaces,
     "auth": auth,
@@ -154,6 +156,21 @@ async def until(condition: Any, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with Postgres.start() as server:
+        url = server.create_database("auth_template")
+        asyncio.run(migrate_async(DatabaseSettings(database_url=url), ("auth",)))  # type: ignore[arg-type]
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    name = f"auth_{next(_numbers)}"
+    yield postgres.create_database(name, template="auth_template")
+    postgres.drop_database(name)
 
 
 @pytest.fixture(scope="module")
