@@ -16,6 +16,7 @@ from pyairtable_devkit.airtable import connection, control, errors, routes, wire
 from pyairtable_devkit.airtable.emulator import Call, Emulator
 from pyairtable_devkit.airtable.errors import ApiError
 from pyairtable_devkit.airtable.faults import Fault, Target
+from pyairtable_devkit.airtable.kept import KeptWorld
 from pyairtable_devkit.airtable.latency import Effort
 from pyairtable_devkit.airtable.model import Base, Table
 from pyairtable_devkit.airtable.tokens import bearer
@@ -28,8 +29,9 @@ logger = logging.getLogger(__name__)
 class App:
     """The emulator over ASGI."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, kept: KeptWorld | None = None) -> None:
         self.emulator = emulator
+        self._kept = kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,6 +44,7 @@ class App:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.emulator.stop()
+        self._keep()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +63,8 @@ class App:
         body = await wire.read_body(receive, None)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         status, answer = control.answer(self.emulator, scope["method"], path, query, body)
+        if scope["method"] != "GET":
+            self._keep()
         await wire.reply(send, Answer(status, orjson.dumps(answer, option=orjson.OPT_INDENT_2)))
 
     def _download(self, method: str, path: str) -> Answer:
@@ -109,9 +114,15 @@ class App:
         result = endpoint.handler(emulator, call)
         if inspect.isawaitable(result):
             result = await result
+        if endpoint.effort == "write":
+            self._keep()
         if fault is not None:
             await _strike_after(fault, request)
         return Answer(200, orjson.dumps(result)), fault
+
+    def _keep(self) -> None:
+        if self._kept is not None:
+            self._kept.save(self.emulator)
 
     def _authorised(self, request: Request, entry: Entry) -> tuple[routes.Endpoint, Call]:
         """The endpoint and the call with its token; ApiError 404 before 401, as Airtable does it."""

@@ -10,14 +10,24 @@ import uvicorn
 from pyairtable_devkit.airtable.app import App
 from pyairtable_devkit.airtable.connection import EmulatorProtocol
 from pyairtable_devkit.airtable.emulator import Emulator
+from pyairtable_devkit.airtable.kept import KeptWorld
 from pyairtable_devkit.airtable.seed_tables import SeedError
 from pyairtable_devkit.airtable.settings import PACKAGED_SEED, Settings, SettingsError
+from pyairtable_devkit.airtable.state import StateError
 from pyairtable_devkit.listening import CannotListenError, listen
 
 
-def create_app(settings: Settings | None = None) -> App:
-    """The emulator as an ASGI application; SeedError when the seed file is wrong."""
-    return App(Emulator(settings or Settings()))
+def create_app(settings: Settings | None = None, kept: Path | None = None) -> App:
+    """The emulator as an ASGI application, its data in the file `kept` if one is named.
+
+    Raises SeedError when the seed file is wrong, StateError when the kept one is.
+    """
+    emulator = Emulator(settings or Settings())
+    if kept is None:
+        return App(emulator)
+    world = KeptWorld(kept)
+    world.restore(emulator)
+    return App(emulator, world)
 
 
 def server_config(app: App) -> uvicorn.Config:
@@ -42,13 +52,14 @@ def airtable(
     seed: Annotated[Path, typer.Option(help="YAML file with bases, tables and rows.")] = PACKAGED_SEED,
     profile: Annotated[str, typer.Option(help="Latency: zero or realistic.")] = "zero",
     limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Airtable's call limits.")] = True,
+    keep: Annotated[Path | None, typer.Option(help="File that keeps the data; without one they end with us.")] = None,
     random_seed: Annotated[int, typer.Option(help="Seed of new ids, latency and fault probabilities.")] = 1,
 ) -> None:
     """Run an emulator of the Airtable Web API."""
     try:
         settings = Settings(seed=seed, random_seed=random_seed).changed({"profile": profile, "limits": limits})
-        app = create_app(settings)
-    except (SettingsError, SeedError) as error:
+        app = create_app(settings, keep)
+    except (SettingsError, SeedError, StateError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     try:
