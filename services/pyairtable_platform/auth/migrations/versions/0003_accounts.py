@@ -1,14 +1,15 @@
 """People's accounts: who they are, how they came in, the letters to them, and what was decided about them."""
 
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from pyairtable_platform.common import row_security
+
 revision = "0003"
-down_revision = "0002" if any(Path(__file__).parent.glob("0002_*.py")) else "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -104,7 +105,7 @@ def make_letters() -> None:
         text("template"),
         text("user_id", comment="empty for an address without an account"),
         sa.Column("sealed", sa.LargeBinary, comment="recipient and values, AES-256-GCM; gone once sent"),
-        text("state", comment="queued, sent, failed, or nobody's (for an address without an account)"),
+        text("state", comment="queued, sent, failed or dropped"),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         moment("created_at", required=True),
         moment("next_at", required=True, comment="not tried again before"),
@@ -141,9 +142,11 @@ def make_limits_and_audit() -> None:
         sa.Index("audit_in_time", "occurred_at"),
         comment="decisions about credentials, never what was shown",
     )
+    row_security.enable("audit", some_are_nobodys=True)
 
 
 def downgrade() -> None:
+    row_security.disable("audit")
     for table in (
         "audit",
         "attempts",
