@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,27 +14,22 @@ from urllib.parse import quote
 import httpx2
 import orjson
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings
 
 from .errors import Unavailable
+from .kubernetes_api import KubernetesSettings, open_kubernetes, shown_token
 from .secrets import FIRST_PAUSE, NotUsable, Secrets, SecretSource
-from .settings import COMMON, readable_folder
+from .settings import readable_folder
 from .workspace import SecretRef
 
 OPT_IN_LABEL = "pyairtable.dev/workspace"
-REQUEST_SECONDS = 5.0
 LONGEST_API_PAUSE = 30.0
 """How long the API is left alone, at most, when it does not answer."""
 LARGEST_SECRET_BYTES = 4 * 1024 * 1024
 """Kubernetes takes 1 MiB of data; base64, metadata and managed fields come on top."""
 
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-
-class SecretSettings(BaseSettings):
+class SecretSettings(KubernetesSettings):
     """Where the credentials of workspaces lie."""
-
-    model_config = COMMON
 
     secrets_path: Path | None = None
     """Folder with a file <secret name>/<key> for each credential that a workspace names."""
@@ -44,46 +38,18 @@ class SecretSettings(BaseSettings):
     """Namespace of Kubernetes with the Secrets that workspaces name; each opts in to its workspace by the label
     pyairtable.dev/workspace."""
 
-    kubernetes_api_url: str = ""
-    """The Kubernetes API; empty is that of the cluster this process runs in."""
-
-    kubernetes_token_file: Path = _SERVICE_ACCOUNT / "token"
-    """File with the bearer token for the Kubernetes API; read again for every request, because tokens rotate."""
-
-    kubernetes_ca_file: Path = _SERVICE_ACCOUNT / "ca.crt"
-    """File with the certificates that the Kubernetes API is trusted by."""
-
-    kubernetes_service_host: str = ""
-    """Set by Kubernetes in every pod."""
-
-    kubernetes_service_port: int = Field(default=443, ge=1, le=65535)
-    """Set by Kubernetes in every pod."""
-
     @field_validator("secrets_path")
     @classmethod
     def is_folder(cls, value: Path | None) -> Path | None:
         return None if value is None else readable_folder(value)
 
-    @field_validator("kubernetes_api_url")
-    @classmethod
-    def is_https(cls, value: str) -> str:
-        if value and not value.startswith("https://"):
-            raise ValueError("must begin with https://")
-        return value.rstrip("/")
-
     @model_validator(mode="after")
     def is_one_place(self) -> SecretSettings:
         if self.secrets_path and self.secrets_namespace:
             raise ValueError("set SECRETS_PATH or SECRETS_NAMESPACE, not both")
-        if self.secrets_namespace and not (self.kubernetes_api_url or self.kubernetes_service_host):
+        if self.secrets_namespace and not self.has_kubernetes():
             raise ValueError("SECRETS_NAMESPACE needs KUBERNETES_API_URL outside of a cluster")
         return self
-
-    def kubernetes_url(self) -> str:
-        """Where the Kubernetes API is."""
-        host = self.kubernetes_service_host
-        in_cluster = f"https://{f'[{host}]' if ':' in host else host}:{self.kubernetes_service_port}"
-        return self.kubernetes_api_url or in_cluster
 
 
 @asynccontextmanager
@@ -97,23 +63,6 @@ async def open_secrets(settings: SecretSettings, what: str) -> AsyncIterator[Sec
         yield Secrets(FileSecrets(settings.secrets_path), what)
     else:
         yield None
-
-
-@asynccontextmanager
-async def open_kubernetes(settings: SecretSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the Kubernetes API that trusts its CA only."""
-    try:
-        trust = ssl.create_default_context(cafile=settings.kubernetes_ca_file)
-    except OSError as error:
-        raise ValueError(f"KUBERNETES_CA_FILE: {settings.kubernetes_ca_file} cannot be read") from error
-    async with httpx2.AsyncClient(
-        base_url=settings.kubernetes_url(),
-        verify=trust,
-        timeout=REQUEST_SECONDS,
-        trust_env=False,
-        headers={"accept": "application/json", "user-agent": "pyairtable-platform"},
-    ) as client:
-        yield client
 
 
 class FileSecrets(SecretSource):
@@ -176,10 +125,9 @@ class KubernetesSecrets(SecretSource):
 
     async def _get(self, name: str) -> dict[str, Any]:
         try:
-            token = self._token_file.read_text(encoding="ascii").strip()
             response = await self._client.get(
                 f"/api/v1/namespaces/{self._namespace}/secrets/{quote(name, safe='')}",
-                headers={"authorization": f"Bearer {token}"},
+                headers=shown_token(self._token_file),
             )
         except (httpx2.HTTPError, OSError, ValueError):  # ValueError: a token file that holds no token
             raise self._lost("cannot be reached") from None
