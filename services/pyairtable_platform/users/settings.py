@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pyairtable_platform.common.settings import DatabaseSettings, SagasPeer, ServiceSettings
+from pyairtable_platform.common.settings import (
+    DatabaseSettings,
+    LlmOrchestratorPeer,
+    RedisSettings,
+    SagasPeer,
+    ServiceSettings,
+    WorkspacesPeer,
+)
 
 
-class Settings(SagasPeer, DatabaseSettings, ServiceSettings):
+class Settings(SagasPeer, LlmOrchestratorPeer, WorkspacesPeer, RedisSettings, DatabaseSettings, ServiceSettings):
     """What the user service can be told."""
 
     http_port: int = Field(default=8005, ge=0, le=65535)
