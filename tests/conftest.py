@@ -4,8 +4,13 @@ takes longest begins first, so that no worker is left with it at the end.
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
+
+# Tests of what is inside the services make them without an API_KEY; those of access say what they set.
+os.environ.setdefault("OPEN_ACCESS", "true")
 
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")

@@ -167,6 +167,7 @@ def platform_environment(plan: Plan) -> dict[str, str]:
     return {
         **plan.environment,
         "ENVIRONMENT": "development",
+        "OPEN_ACCESS": "true",
         "HOST": LOOPBACK,
         "DATABASE_URL": database,
         "REDIS_URL": f"redis://{LOOPBACK}:{plan.port(VALKEY_PORT)}/0",

@@ -2,10 +2,14 @@
 
 PUBLIC     everybody.
 PEER       whoever proves API_KEY; never a tenant.
-WORKSPACE  a tenant, limited to its workspace and role, and peers.
+PERSON     a person who is signed in; no key, and no peer that calls for nobody.
+ADMIN      a person who administers this installation, and peers.
+WORKSPACE  a tenant, limited to its workspace and to what its role may do (roles.py), and peers. A person who is in no
+           workspace enters the one that the call names.
 
-Open development mode (ENVIRONMENT=development, no API_KEY) takes callers on this machine that show nothing for peers.
-A credential that is shown is always checked, and a wrong one always refused. Both servers, gRPC and HTTP, ask here.
+Open development mode (ENVIRONMENT=development, OPEN_ACCESS=true, no API_KEY) takes callers on this machine that show
+nothing for peers. A credential that is shown is always checked, and a wrong one always refused. Both servers, gRPC and
+HTTP, ask here.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import functools
 import hmac
 import ipaddress
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +26,13 @@ from google.protobuf import descriptor_pool
 
 from pyairtable_protos.common.v1 import access_pb2
 
-from .authorizer import Authorizer
+from .authorizer import Authorizer, Authorizing
 from .channels import open_channel
-from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, own_workspace
-from .errors import Denied, Unauthenticated
-from .identity import Identity
-from .roles import need_of
+from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, own_workspace
+from .errors import Denied, Internal, Unauthenticated
+from .identity import Identity, is_access_token, is_issued_here
+from .revocations import Revocations, Standing
+from .roles import Need, need_of
 from .settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -36,15 +41,27 @@ DEVELOPMENT_NOTE = (
     "development mode: callers on this machine may use every workspace without a credential; others are refused"
 )
 ACCESS_KEY_PREFIX = "pya_"
+API_KEY_PREFIX = "pyu_"
+KEY_PREFIXES = (ACCESS_KEY_PREFIX, API_KEY_PREFIX)
+LONGEST_KEY = 128
+"""Ours have some 60 characters; what is longer need not be asked about."""
+LONGEST_TOKEN = 4096
 
 PUBLIC = access_pb2.CALLER_PUBLIC
 PEER = access_pb2.CALLER_PEER
 WORKSPACE = access_pb2.CALLER_WORKSPACE
+PERSON = access_pb2.CALLER_PERSON
+ADMIN = access_pb2.CALLER_ADMIN
+
+_SHOW = (
+    "show a workspace's access key (authorization: Bearer pya_...), an API key (pyu_...), an access token from the "
+    "login, or the installation's own key (x-api-key)"
+)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a caller shows: a tenant's credential (access key or identity token), and a peer's key."""
+    """What a caller shows: a tenant's credential (a key or a token), and a peer's key."""
 
     tenant: str = ""
     api_key: str = ""
@@ -56,41 +73,77 @@ class Credentials:
 class Access:
     """Decides on callers. Who opens it closes it."""
 
-    def __init__(self, settings: ServiceSettings, authorizer: Authorizer | None = None) -> None:
+    def __init__(self, settings: ServiceSettings, authorizer: Authorizing | None = None) -> None:
         self._api_key = settings.api_key.get_secret_value() if settings.api_key else ""
         self._authorizer = authorizer
+        self._revocations = authorizer.revocations if authorizer is not None else Revocations()
         self.is_open = settings.is_open()
 
     @property
-    def authorizer(self) -> Authorizer | None:
-        """The auth service, if there is one."""
+    def authorizer(self) -> Authorizing | None:
+        """Who knows credentials, if there is one."""
         return self._authorizer
 
     async def close(self) -> None:
         if self._authorizer is not None:
             await self._authorizer.close()
 
-    async def admit(self, rule: int, address: str, headers: Mapping[str, str]) -> Identity | None:
+    async def admit(self, rule: int, address: str, headers: Mapping[str, str], workspace: str = "") -> Identity | None:
         """The tenant that calls, None for a peer; raises Unauthenticated or Denied for whoever may not come in.
 
-        `address` is an IP address, or empty for a local socket; names of headers are in small letters.
+        `address` is the IP address of who is connected, or empty for a local socket; names of headers are in small
+        letters; `workspace` is what the call names, for credentials that are not of a single one. A person may be in no
+        workspace yet: see `entered`.
         """
         if rule == PUBLIC:
             return None
         try:
-            return await self._proved(rule, address, headers)
+            return await self._proved(rule, address, headers, workspace)
         except (Unauthenticated, Denied) as refusal:
             log.info("a caller was refused", extra={"reason": str(refusal.reason), "address": address})
             raise
 
-    async def _proved(self, rule: int, address: str, headers: Mapping[str, str]) -> Identity | None:
+    async def entered(self, identity: Identity, workspace: str) -> Identity:
+        """The identity in the workspace that the call names: a person enters it, whoever is in one stays there.
+
+        Raises Denied for a workspace that is not theirs, and InvalidInput (WORKSPACE_REQUIRED) for a person who named
+        none and has several.
+        """
+        if identity.workspace:
+            own_workspace(identity, workspace)
+            return identity
+        if self._authorizer is None:
+            raise no_auth_service()
+        found = await self._authorizer.entered(identity, workspace)
+        if found.principal != identity.principal or not found.workspace or workspace not in ("", found.workspace):
+            raise Internal("the auth service answered for another caller or workspace than was asked for")
+        return found
+
+    def standing(self, identity: Identity | None, *, later: bool = False) -> Standing:
+        """An async context manager for a stream: it ends with Unauthenticated when the identity is revoked."""
+        return self._revocations.standing(identity, later=later)
+
+    def client_address(self, address: str, headers: Mapping[str, str]) -> str:
+        """Where a call came to the installation from: what a peer tells of it, else who is connected."""
+        told = headers.get(CLIENT_ADDRESS_HEADER, "")
+        return told if self._is_peer(headers) and is_address(told) else address
+
+    def _is_peer(self, headers: Mapping[str, str]) -> bool:
+        return bool(self._api_key) and same(headers.get(API_KEY_HEADER, ""), self._api_key)
+
+    async def _proved(self, rule: int, address: str, headers: Mapping[str, str], workspace: str) -> Identity | None:
         shown = credentials(headers)
         if shown.tenant and rule == PEER:
-            raise Denied("this call is for the services of this installation: no workspace's credential opens it")
+            raise Denied("this call is for the services of this installation: no tenant's credential opens it")
         if shown.api_key or not shown.tenant:
             self._check_peer(shown.api_key, address)
         # Who shows both is a peer that calls for a tenant, and may no more than the tenant.
-        return await self._tenant(shown.tenant) if shown.tenant else None
+        identity = await self._tenant(shown.tenant, workspace) if shown.tenant else None
+        if rule == PERSON:
+            check_person(identity, shown)
+        elif rule == ADMIN and identity is not None and not identity.is_administrator:
+            raise Denied("this call is for administrators of this installation who are signed in (access token)")
+        return identity
 
     def known_principal(self, headers: Mapping[str, str]) -> str:
         """Who calls, as far as it was proved before or costs nothing; empty else. For counting calls only."""
@@ -110,22 +163,26 @@ class Access:
             if not same(api_key, self._api_key):
                 raise Unauthenticated("the x-api-key that was sent is not this installation's")
         elif not self.is_open:
-            raise Unauthenticated(
-                "show a workspace's access key (authorization: Bearer pya_...) or the installation's own (x-api-key)"
-            )
+            raise Unauthenticated(_SHOW)
         elif not is_loopback(address):
             if self._authorizer is not None:
-                raise Unauthenticated("show a workspace's access key: authorization: Bearer pya_...")
+                raise Unauthenticated(_SHOW)
             raise Denied("development mode serves callers on this machine only: set AUTH_TARGET to serve others")
 
-    async def _tenant(self, credential: str) -> Identity:
+    async def _tenant(self, credential: str, workspace: str) -> Identity:
+        """The identity behind a credential, which its shape tells whom to ask about."""
         if self._authorizer is None:
-            raise Unauthenticated(
-                "this process knows no auth service (AUTH_TARGET) and takes no workspace's credential"
-            )
-        if credential.startswith(ACCESS_KEY_PREFIX):
-            return await self._authorizer.of_key(credential)
-        return await self._authorizer.of_token(credential)
+            raise no_auth_service()
+        if credential.startswith(KEY_PREFIXES):
+            if len(credential) > LONGEST_KEY:
+                raise Unauthenticated("the key is not accepted: it is longer than any of this installation")
+            return await self._authorizer.of_credential(credential, "")
+        if credential.count(".") != 2 or len(credential) > LONGEST_TOKEN:
+            raise Unauthenticated("the credential is not accepted: it is neither a key nor a token")
+        if is_issued_here(credential):
+            return await self._authorizer.of_token(credential)
+        # A person's access token is for no workspace; a ServiceAccount's may be for several.
+        return await self._authorizer.of_credential(credential, "" if is_access_token(credential) else workspace)
 
 
 def open_access(settings: ServiceSettings) -> Access:
@@ -135,25 +192,45 @@ def open_access(settings: ServiceSettings) -> Access:
     return Access(settings, Authorizer(open_channel(settings.auth_target, settings)))
 
 
+def check_person(identity: Identity | None, shown: Credentials) -> None:
+    """Raise for whoever is no person that is signed in."""
+    if identity is None and not shown.api_key:
+        raise Unauthenticated("this call is a person's own: log in and show the access token (authorization: Bearer)")
+    if identity is None:
+        raise Denied("this call is a person's own: a service makes it with the person's token")
+    if not identity.is_person:
+        raise Denied("this call is a person's own: no key opens it; log in and show the access token")
+
+
+def no_auth_service() -> Unauthenticated:
+    return Unauthenticated("this process knows no auth service (AUTH_TARGET) and takes no tenant's credential")
+
+
 def credentials(headers: Mapping[str, str]) -> Credentials:
     """What the headers show; raises Unauthenticated for what we do not take at all."""
     scheme, _, bearer = headers.get(AUTHORIZATION_HEADER, "").strip().partition(" ")
     bearer, key = bearer.strip(), headers.get(API_KEY_HEADER, "")
     if scheme and (scheme.lower() != "bearer" or not bearer):
-        raise Unauthenticated("authorization must be: Bearer, a blank, and an access key (pya_...)")
-    if not key.startswith(ACCESS_KEY_PREFIX):
+        raise Unauthenticated("authorization must be: Bearer, a blank, and a key or token")
+    if not key.startswith(KEY_PREFIXES):
         return Credentials(bearer, key)
     if bearer and not same(bearer, key):
         raise Unauthenticated("two different credentials were shown: send one")
     return Credentials(key, "")
 
 
-def check_call(rpc: str, identity: Identity, request: Any) -> None:
+def check_call(rpc: str, rule: int, identity: Identity, named: Sequence[str]) -> None:
     """Raise Denied for a call that leaves the tenant's workspace or goes beyond its role."""
-    for name in named_workspaces(request):
-        own_workspace(identity, name)
-    need = need_of(rpc)
-    if need not in identity.scope:
+    if identity.workspace:
+        for name in named:
+            own_workspace(identity, name)
+    if rule == WORKSPACE:
+        check_need(identity, need_of(rpc))
+
+
+def check_need(identity: Identity, need: Need) -> None:
+    """Raise Denied when the role of an identity does not have what a call needs."""
+    if not identity.workspace or need not in identity.scope:
         text = f'the role "{identity.role}" of this credential does not allow this call: it needs "{need}"'
         raise Denied(text, workspace=identity.workspace, role=identity.role)
 
@@ -192,6 +269,15 @@ def rule_of(rpc: str) -> int:
 def same(shown: str, expected: str) -> bool:
     """Compare secrets in constant time."""
     return hmac.compare_digest(shown.encode(), expected.encode())
+
+
+def is_address(text: str) -> bool:
+    """True for an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(address: str) -> bool:

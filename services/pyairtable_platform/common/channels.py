@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import grpc
 
 from . import context
-from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER, TENANT_HEADER
+from .context import (
+    API_KEY_HEADER,
+    AUTHORIZATION_HEADER,
+    CLIENT_ADDRESS_HEADER,
+    REQUEST_ID_HEADER,
+    TENANT_HEADER,
+    WORKSPACE_HEADER,
+)
 from .status import from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -56,13 +63,17 @@ class ServiceChannel:
             call.cancel()
 
     async def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What our calls show: the request id, that we are a peer, and the tenant whose call this one serves."""
-        pairs = [(REQUEST_ID_HEADER, context.request_id())] if context.request_id() else []
-        if self._api_key:
-            pairs.append((API_KEY_HEADER, self._api_key))
-        if context.current().tenant:
-            pairs.append((TENANT_HEADER, context.current().tenant))
-        tenant = context.identity()
+        """What our calls show: that we are a peer, and whose call from where this one serves."""
+        current = context.current()
+        told = {
+            REQUEST_ID_HEADER: current.request_id,
+            API_KEY_HEADER: self._api_key,
+            TENANT_HEADER: current.tenant,
+            WORKSPACE_HEADER: current.entering,
+            CLIENT_ADDRESS_HEADER: current.address,
+        }
+        pairs = [(name, value) for name, value in told.items() if value]
+        tenant = current.identity
         if tenant is not None:
             pairs.append((AUTHORIZATION_HEADER, f"Bearer {await tenant.forwarded_token()}"))
         return tuple(pairs)

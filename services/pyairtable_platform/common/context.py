@@ -1,4 +1,4 @@
-"""What a call carries along: request id, workspace, deadline, identity. Set at the border, readable everywhere.
+"""What a call carries along: request id, workspace, deadline, identity, address. Set at the border, read anywhere.
 
 Context variables, because they follow asyncio tasks without passing through every signature.
 """
@@ -9,12 +9,12 @@ import contextvars
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import Denied
+from .errors import Denied, InvalidInput
 
 if TYPE_CHECKING:
     from .identity import Identity
@@ -24,8 +24,17 @@ API_KEY_HEADER = "x-api-key"
 AUTHORIZATION_HEADER = "authorization"
 TENANT_HEADER = "pyairtable-tenant"
 """The tenant of the work that a call is part of. It grants nothing: what is another's is refused."""
+WORKSPACE_HEADER = "pyairtable-workspace"
+"""The workspace that a caller means. It grants nothing: a person who is a member enters it."""
+CLIENT_ADDRESS_HEADER = "pyairtable-client-address"
+"""Where a call came to the installation from: a door tells services behind it. Believed only beside API_KEY."""
+OWN_HEADERS = frozenset(
+    {API_KEY_HEADER, AUTHORIZATION_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CLIENT_ADDRESS_HEADER, REQUEST_ID_HEADER}
+)
+"""Headers that each process makes anew for its own calls: whoever passes a call on leaves the caller's behind."""
 
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class CallContext:
     """A call in progress. `deadline` is a time of `time.monotonic`, None when there is no limit.
 
     `identity` is the tenant it is for; None when it is nobody's: a peer's, or anybody's in open development mode.
+    `address` is the IP address of who called the installation, as far as it can be believed; empty for a local socket.
+    `entering` is the workspace that a header named at an HTTP border, for the service that will serve the call.
     `tenant` (`Workspace.tenant`) is set for work that outlasts the call that began it: it is refused when the workspace
     was made anew meanwhile.
     """
@@ -42,6 +53,8 @@ class CallContext:
     deadline: float | None = None
     identity: Identity | None = None
     tenant: str = ""
+    address: str = ""
+    entering: str = ""
 
 
 _current: contextvars.ContextVar[CallContext] = contextvars.ContextVar("call", default=CallContext())  # noqa: B039 - frozen
@@ -68,9 +81,15 @@ def identity() -> Identity | None:
 
 
 def meant_workspace(name: str) -> str:
-    """The workspace that a caller means by `name`: a tenant its own, whatever else it names is refused (Denied)."""
+    """The workspace that a caller means by `name`: a tenant its own, whatever else it names is refused (Denied).
+
+    Peers, and people in no workspace, mean what they name, or what their call named in its header: whether that is
+    theirs is the rule of the RPC that they call.
+    """
     tenant = current().identity
-    return name if tenant is None else own_workspace(tenant, name)
+    if tenant is None or not tenant.workspace:
+        return name or current().workspace
+    return own_workspace(tenant, name)
 
 
 def own_workspace(tenant: Identity, name: str) -> str:
@@ -99,6 +118,18 @@ def entered(call: CallContext) -> Iterator[None]:
 def accepted_tenant(offered: str | None) -> str:
     """The tenant that a caller says its work is of, if it can be one."""
     return offered if offered and _SANE.fullmatch(offered) else ""
+
+
+def named_workspace(fields: Iterable[str], header: str) -> str:
+    """The workspace that a call names, by a field of its request or by its header; raises InvalidInput for two, and for
+    what can be no name of one."""
+    field = next(iter(fields), "")
+    if header and not _NAME.fullmatch(header):
+        raise InvalidInput.at(WORKSPACE_HEADER, "must be the name of a workspace: small letters, digits and hyphens")
+    if field and header and field != header:
+        text = f'names "{header}", and the request "{field}": name one workspace'
+        raise InvalidInput.at(WORKSPACE_HEADER, text)
+    return field or header
 
 
 def accepted_request_id(offered: str | None) -> str:

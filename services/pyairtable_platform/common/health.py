@@ -9,8 +9,8 @@ from typing import Any
 
 from .errors import PyAirtableError
 
-Check = Callable[[], Awaitable[None]]
-"""Asks a dependency; returns when it answers, raises when it does not."""
+Check = Callable[[], Awaitable[Mapping[str, Any] | None]]
+"""Asks a dependency; returns when it answers (what it returns is told beside the status), raises when it does not."""
 
 CHECK_SECONDS = 3.0
 
@@ -69,7 +69,7 @@ async def ask(check: Check) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await check()
+            told = await check()
     except PyAirtableError as error:
         return {"status": "unhealthy", "error": error.message}
     except TimeoutError:
@@ -77,4 +77,4 @@ async def ask(check: Check) -> dict[str, Any]:
     except Exception as error:
         # Messages of drivers may hold addresses with credentials in them, so only the kind is told.
         return {"status": "unhealthy", "error": type(error).__name__}
-    return {"status": "healthy", "latency_ms": round((time.perf_counter() - started) * 1000, 1)}
+    return {"status": "healthy", "latency_ms": round((time.perf_counter() - started) * 1000, 1), **(told or {})}

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -25,13 +26,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import context, metrics, tracing
 from .access import PUBLIC, WORKSPACE, Access, rule_of
 from .browsers import check_host, check_origin
-from .context import REQUEST_ID_HEADER, TENANT_HEADER, CallContext
+from .context import REQUEST_ID_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
 from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason, Unauthenticated
 from .health import Health
-from .identity import Identity
 from .interceptors import as_typed
 from .rest.handler import MethodNotAllowed, RpcRoute
 from .rest.openapi import document
+from .revocations import Standing
 from .settings import ServiceSettings
 from .status import codes, problem
 
@@ -84,25 +85,31 @@ def build_app(
     app.add_exception_handler(PyAirtableError, answer_error)
     app.add_exception_handler(HTTPException, answer_error)
     app.add_exception_handler(MethodNotAllowed, answer_error)
-    rules = Rules([route for route in routes if isinstance(route, RpcRoute)], ("/openapi.json", *public_paths))
+    rules = Rules(routes, ("/openapi.json", *public_paths))
     return Border(app, settings, access, rules)
 
 
 class Rules:
     """Who may make an HTTP request: the rule of the RPC behind it, else a tenant's unless its path is public."""
 
-    def __init__(self, routes: Sequence[RpcRoute], public_paths: Sequence[str]) -> None:
-        self._routes = routes
+    def __init__(self, routes: Sequence[BaseRoute], public_paths: Sequence[str]) -> None:
+        self._rpcs = [route for route in routes if isinstance(route, RpcRoute)]
+        self._others = [route for route in routes if not isinstance(route, RpcRoute)]
         self._public = frozenset(path for path in public_paths if path == "/" or not path.endswith("/"))
         self._public_below = tuple(path for path in public_paths if path != "/" and path.endswith("/"))
 
     def of(self, scope: Scope) -> int:
         """The rule for a request."""
-        for route in self._routes:
+        for route in self._rpcs:
             if route.matches(scope)[0] is Match.FULL:
                 return rule_of(str(route.binding.method.full_name))
         path = scope["path"]
         return PUBLIC if path in self._public or path.startswith(self._public_below) else WORKSPACE
+
+    def is_served_here(self, scope: Scope) -> bool:
+        """Whether a route serves the request that is no RPC: no interceptor will look at it after the border."""
+        is_rpc = any(route.matches(scope)[0] is Match.FULL for route in self._rpcs)
+        return not is_rpc and any(route.matches(scope)[0] is Match.FULL for route in self._others)
 
 
 class Border:
@@ -126,33 +133,47 @@ class Border:
         started = time.perf_counter()
         with context.entered(call), tracing.server_span(f"{scope['method']} {scope['path']}", headers):
             try:
-                identity = None
-                if scope["path"] not in OPEN_PATHS:
-                    identity = await self._admitted(scope, headers)
+                admitted = call if scope["path"] in OPEN_PATHS else await self._admitted(scope, headers, call)
                 deadline = time.monotonic() + self._seconds(headers)
                 bounded = BoundedBody(receive, headers.get("content-length"), self._max_bytes, deadline)
-                workspace = identity.workspace if identity else ""
-                tenant = context.accepted_tenant(headers.get(TENANT_HEADER))
-                with context.entered(CallContext(call.request_id, workspace, deadline, identity, tenant)):
-                    await self._app(scope, bounded, answer)
+                async with self._access.standing(admitted.identity, later=True) as standing:
+                    # Streams of RPCs are ended where they are served, which tells their readers why.
+                    answer.standing = standing if self._rules.is_served_here(scope) else None
+                    with context.entered(replace(admitted, deadline=deadline)):
+                        await self._app(scope, bounded, answer)
             except ClientDisconnect:
                 log.debug("the caller left before the whole request had come")
             except Exception as error:
-                if answer.started:
+                if answer.is_event_stream and isinstance(error, Unauthenticated):
+                    await answer.end(error)
+                elif answer.started:
                     raise  # the body is on its way: only a broken connection still tells the caller
-                await error_response(error, call)(scope, receive, answer)
+                else:
+                    await error_response(error, call)(scope, receive, answer)
             finally:
                 elapsed = time.perf_counter() - started
                 route = scope.get("route_name") or getattr(scope.get("route"), "path", "unknown")
                 metrics.HTTP_REQUESTS.labels(scope["method"], route, str(answer.status)).observe(elapsed)
 
-    async def _admitted(self, scope: Scope, headers: dict[str, str]) -> Identity | None:
-        """The tenant that calls, None for a peer; raises for a caller that may not come in."""
+    async def _admitted(self, scope: Scope, headers: dict[str, str], call: CallContext) -> CallContext:
+        """The call with what is known of its caller; raises for one that may not come in."""
         check_origin(headers, self._settings.browser_origins())
         if self._access.is_open:
             check_host(headers, self._settings.allowed_hosts)
         address = scope["client"][0] if scope.get("client") else ""
-        return await self._access.admit(self._rules.of(scope), address, headers)
+        rule, header = self._rules.of(scope), headers.get(WORKSPACE_HEADER, "")
+        identity = await self._access.admit(rule, address, headers, header)
+        workspace = context.named_workspace((), header) if rule == WORKSPACE else ""
+        if identity is not None and rule == WORKSPACE and self._rules.is_served_here(scope):
+            identity = await self._access.entered(identity, workspace)
+        return replace(
+            call,
+            workspace=(identity.workspace if identity else "") or workspace,
+            identity=identity,
+            tenant=context.accepted_tenant(headers.get(TENANT_HEADER)),
+            address=self._access.client_address(address, headers),
+            entering=workspace,
+        )
 
     def _seconds(self, headers: dict[str, str]) -> float:
         """How long this request may take: ours, unless the caller asks for something else."""
@@ -166,20 +187,37 @@ class Border:
 
 
 class Answer:
-    """Sends an answer with its request id and remembers its status."""
+    """Sends an answer with its request id and remembers its status. From the beginning of an event stream on, it lasts
+    no longer than `standing`."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
         self.status = 500
         self.started = False
+        self.is_event_stream = False
+        self.standing: Standing | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self.standing is not None and is_event_stream(message):
+                self.standing.begin()
+                self.is_event_stream = True
             self.started = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER.encode(), self._request_id.encode())]
         await self._send(message)
+
+    async def end(self, error: PyAirtableError) -> None:
+        """End an event stream with an error that its reader can read."""
+        body = b"event: error\ndata: " + orjson.dumps(problem(error, self._request_id)) + b"\n\n"
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def is_event_stream(start: Message) -> bool:
+    """Whether an answer that begins is a stream of server-sent events."""
+    kinds = [value for name, value in start.get("headers", ()) if name.lower() == b"content-type"]
+    return any(kind.startswith(b"text/event-stream") for kind in kinds)
 
 
 class BoundedBody:

@@ -18,6 +18,11 @@ log = logging.getLogger(__name__)
 ISSUER = "pyairtable-auth"
 AUDIENCE = "pyairtable"
 ALGORITHM = "EdDSA"
+TOKEN_TYPE = "JWT"  # noqa: S105 - the header typ of identity tokens
+LOGIN_AUDIENCE = "pyairtable-login"
+LOGIN_TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header typ of people's access tokens (RFC 9068), never taken here
+LOGIN_PREFIX = "login:"
+ADMIN_SCOPE = "admin"
 TOKEN_SECONDS = 60
 """How long an identity token counts. Doors ask for a new one every half minute."""
 
@@ -33,20 +38,46 @@ _REFRESH_SECONDS = 300.0
 _VERIFIED = 4096
 _THE_KEYS = b"keys"
 _RENEW_BEFORE_SECONDS = 15.0
+_HEADER = frozenset({"alg", "kid", "typ"})
+_TEXTS = ("sub", "workspace", "role", "scope")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose call it is: a tenant's, limited to one workspace and to what the role may do."""
+    """Whose call it is: a tenant's, limited to one workspace and to what the role may do, or a person's in none yet."""
 
     principal: str
+    """access-key:<id>, user:<id> or service-account:<namespace>:<name>."""
     workspace: str
+    """Empty for a person who is in none."""
     role: str
+    """owner, admin, editor or viewer; empty in no workspace."""
     scope: frozenset[str]
+    """What the role may do (roles.py); "admin" for an administrator in no workspace."""
     expires_at: float
     """Seconds since 1970."""
     token: str = field(repr=False)
     renew: Callable[[Identity], Awaitable[Identity]] | None = field(default=None, repr=False, compare=False)
+    session: str = ""
+    """The credential that it was made of: login:<id>, api-key:<id>, access-key:<id>, service-account:<...>."""
+    revision: int = 0
+    """State of the workspace registry that the auth service knew when it signed."""
+
+    @property
+    def user_id(self) -> str:
+        """Id of the person; empty when it is none."""
+        kind, _, user_id = self.principal.partition(":")
+        return user_id if kind == "user" else ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person who is signed in calls, by an access token and not by a key of theirs."""
+        return bool(self.user_id) and self.session.startswith(LOGIN_PREFIX)
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether a person calls who administers this installation."""
+        return self.is_person and ADMIN_SCOPE in self.scope
 
     async def forwarded_token(self) -> str:
         """The token for the next service; a new one when this one is about to end, because calls may last longer."""
@@ -110,16 +141,43 @@ class Verifier:
 
 
 def kid_of(token: str) -> str:
-    """The key id in a token's header, nothing of which is believed yet."""
+    """The key id in a token's header, nothing of which is believed yet; raises Unauthenticated for another's header."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as error:
         raise refused("it is no identity token") from error
-    return str(header.get("kid", ""))
+    # Ours say this and nothing else: no key, address of keys or extension that a library might follow.
+    if header.keys() != _HEADER or header["alg"] != ALGORITHM or header["typ"] != TOKEN_TYPE:
+        raise refused("it is no identity token")
+    if not isinstance(header["kid"], str):
+        raise refused("it is no identity token")
+    return header["kid"]
+
+
+def is_issued_here(token: str) -> bool:
+    """Whether a JSON Web Token says that it is an identity token. Nothing is proved by it: it tells whom to ask."""
+    return unproved(token, "iss") == ISSUER and not is_access_token(token)
+
+
+def is_access_token(token: str) -> bool:
+    """Whether a JSON Web Token says that it is a person's access token."""
+    try:
+        return jwt.get_unverified_header(token).get("typ") == LOGIN_TOKEN_TYPE
+    except jwt.InvalidTokenError:
+        return False
+
+
+def unproved(token: str, claim: str) -> object:
+    """What a token says, nothing of which is believed; None for what is no token."""
+    try:
+        return jwt.decode(token, options={"verify_signature": False}).get(claim)
+    except jwt.InvalidTokenError:
+        return None
 
 
 def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identity:
     """The identity in a token under a public key; raises Unauthenticated for anything that is not exactly ours."""
+    kid_of(token)
     try:
         claims = jwt.decode(
             token,
@@ -128,7 +186,7 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
             audience=AUDIENCE,
             issuer=ISSUER,
             leeway=leeway,
-            options={"require": ["iss", "aud", "sub", "iat", "exp", "jti", "workspace", "role", "scope"]},
+            options={"require": [*_TEXTS, "iss", "aud", "iat", "exp", "jti"], "strict_aud": True},
         )
     except jwt.ExpiredSignatureError as error:
         raise refused("it has expired") from error
@@ -136,11 +194,24 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
         raise refused("it was issued in the future: the clocks of the machines differ") from error
     except jwt.InvalidTokenError as error:
         raise refused("it was not signed by this installation, or not for it") from error
-    texts = [claims[name] for name in ("sub", "workspace", "role", "scope")]
-    if not all(isinstance(text, str) for text in texts) or not claims["workspace"]:
+    return identity_in(claims, token)
+
+
+def identity_in(claims: Mapping[str, Any], token: str) -> Identity:
+    """The identity in claims that were verified; raises Unauthenticated for ones that are not of our kinds."""
+    texts = [claims[name] for name in _TEXTS]
+    # Until the auth service signs them they may be missing: a key was its own session then.
+    session, revision = claims.get("sid", claims["sub"]), claims.get("rev", 0)
+    if not all(isinstance(text, str) for text in [*texts, session]) or type(revision) is not int or revision < 0:
         raise refused("its claims are not ours")
     principal, workspace, role, scope = texts
-    return Identity(principal, workspace, role, frozenset(scope.split()), float(claims["exp"]), token)
+    identity = Identity(
+        principal, workspace, role, frozenset(scope.split()), float(claims["exp"]), token, None, session, revision
+    )
+    # Only a person is in no workspace, and nobody has a role in none.
+    if not principal or not session or bool(workspace) != bool(role) or not (workspace or identity.is_person):
+        raise refused("its claims are not ours")
+    return identity
 
 
 def is_out_of_time(refusal: Unauthenticated) -> bool:

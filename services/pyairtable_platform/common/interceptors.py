@@ -1,7 +1,7 @@
 """What happens to every gRPC call before and after a servicer: one interceptor, in this order.
 
-request id and deadline -> count (at the door) -> access -> workspace and role -> validation -> the servicer
--> errors to google.rpc.Status -> metrics.
+request id and deadline -> count (at the door) -> access -> entering a workspace -> workspace and role -> validation
+-> the servicer -> errors to google.rpc.Status -> metrics. A stream ends when its identity is revoked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -18,13 +18,16 @@ import grpc
 from grpc_status import rpc_status
 
 from . import context, metrics, tracing
-from .access import Access, check_call, grpc_peer_address, named_workspaces, rule_of
-from .context import REQUEST_ID_HEADER, TENANT_HEADER, CallContext
+from .access import WORKSPACE, Access, check_call, grpc_peer_address, named_workspaces, rule_of
+from .context import REQUEST_ID_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
 from .errors import DeadlineExceeded, Internal, PyAirtableError
 from .status import codes, to_status
 from .validation import validate
 
 log = logging.getLogger(__name__)
+
+Addressed = Callable[[str, Mapping[str, str]], str]
+"""The address of a caller: by that of who is connected and the headers (at the door: of its trusted proxies)."""
 
 Count = Callable[[Any], Awaitable[None]]
 """Told of each call (its ServicerContext) before anybody looks at its credential; may raise to refuse it."""
@@ -33,10 +36,17 @@ Count = Callable[[Any], Awaitable[None]]
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every RPC of ours; gRPC's own services (health, reflection) pass untouched."""
 
-    def __init__(self, access: Access, default_timeout: float, count: Count | None = None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        default_timeout: float,
+        count: Count | None = None,
+        addressed: Addressed | None = None,
+    ) -> None:
         self._access = access
         self._default_timeout = default_timeout
         self._count = count
+        self._addressed = addressed
 
     async def intercept_service(
         self,
@@ -65,9 +75,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _streaming(self, serve: Any, method: str) -> Any:
         async def streaming(request: Any, call: Any) -> AsyncIterator[Any]:
             # A stream may stay open as long as its reader likes, so it gets no deadline of ours.
-            async with self._serving(method, request, call, default_timeout=None):
+            async with (
+                self._serving(method, request, call, default_timeout=None),
+                self._access.standing(context.identity()) as standing,
+            ):
                 async for response in serve(request, call):
-                    yield response
+                    with standing.sending():
+                        yield response
 
         return streaming
 
@@ -80,9 +94,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         timeout = remaining if remaining is not None else default_timeout
         current = CallContext(
             request_id=context.accepted_request_id(headers.get(REQUEST_ID_HEADER)),
-            workspace=next(iter(named_workspaces(request)), ""),
             deadline=None if timeout is None else time.monotonic() + timeout,
             tenant=context.accepted_tenant(headers.get(TENANT_HEADER)),
+            address=self._address(call, headers),
         )
         with (
             context.entered(current),
@@ -113,16 +127,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 metrics.SERVER_CALLS.labels(method, code.name).observe(elapsed)
                 log.debug("call served", extra={"rpc": method, "code": code.name, "seconds": round(elapsed, 4)})
 
+    def _address(self, call: Any, headers: Mapping[str, str]) -> str:
+        connected = grpc_peer_address(call.peer())
+        if self._addressed is not None:
+            return self._addressed(connected, headers)
+        return self._access.client_address(connected, headers)
+
     async def _admitted(self, method: str, request: Any, call: Any, headers: dict[str, str]) -> dict[str, Any]:
         """What is known of a caller that may make this call; raises Unauthenticated or Denied for others."""
         if self._count is not None:
             await self._count(call)
         rpc = method.replace("/", ".")
-        identity = await self._access.admit(rule_of(rpc), grpc_peer_address(call.peer()), headers)
+        rule, named = rule_of(rpc), named_workspaces(request)
+        header = headers.get(WORKSPACE_HEADER, "") if rule == WORKSPACE else ""
+        identity = await self._access.admit(rule, grpc_peer_address(call.peer()), headers, [*named, header][0])
+        workspace = context.named_workspace(named, header)
         if identity is None:
-            return {}
-        check_call(rpc, identity, request)
-        return {"identity": identity, "workspace": identity.workspace}
+            return {"workspace": workspace}
+        if rule == WORKSPACE:
+            identity = await self._access.entered(identity, workspace)
+        check_call(rpc, rule, identity, named)
+        return {"identity": identity, "workspace": identity.workspace or workspace}
 
 
 def as_typed(error: Exception, call: CallContext) -> PyAirtableError:

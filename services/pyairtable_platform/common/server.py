@@ -30,7 +30,7 @@ from .access import DEVELOPMENT_NOTE, Access, open_access
 from .channels import MAX_MESSAGE_BYTES, ServiceChannel, open_channel
 from .health import Check, Health
 from .http import build_app
-from .interceptors import CallInterceptor, Count
+from .interceptors import Addressed, CallInterceptor, Count
 from .logs import configure_logging
 from .rest.handler import rest_routes
 from .settings import ServiceSettings, load
@@ -80,6 +80,8 @@ class Service:
     """For gRPC methods that no servicer has (the door's pass-through)."""
     count_grpc: Count | None = None
     """Counts gRPC calls, also those whose credential will be refused (the door's rate limit)."""
+    addressed: Addressed | None = None
+    """Tells where gRPC calls come from, when the kit cannot know it (the door's trusted proxies)."""
     reflected: Sequence[str] = ()
     """Full names of services that reflection lists beside our own."""
 
@@ -153,8 +155,10 @@ class RunningService:
         self._access = service.access or open_access(settings)
         notes = [*([DEVELOPMENT_NOTE] if self._access.is_open else []), *service.notes]
         optional = dict(service.optional_checks)
+        self._background = list(service.background)
         if self._access.authorizer is not None:
             optional["auth"] = self._access.authorizer.check
+            self._background.append(self._access.authorizer.follow)
         self.health = Health(service.name, __version__, service.checks, optional, notes)
         self._notes = notes
         self._grpc_health = grpc_health.HealthServicer()
@@ -173,7 +177,7 @@ class RunningService:
         http_port = await self._start_http(self._own_channel)
         host = loopback_of(self._settings.host)
         self.addresses = Addresses(f"http://{host}:{http_port}", f"{host}:{grpc_port}")
-        self._tasks = [asyncio.create_task(run_forever(task)) for task in self.service.background]
+        self._tasks = [asyncio.create_task(run_forever(task)) for task in self._background]
         self._becoming_ready = asyncio.create_task(self._become_ready())
         log.info("listening", extra={"http_port": http_port, "grpc_port": grpc_port, "notes": self._notes})
 
@@ -215,7 +219,7 @@ class RunningService:
 
     async def _start_grpc(self) -> int:
         timeout = self._settings.request_timeout_seconds
-        interceptor = CallInterceptor(self._access, timeout, self.service.count_grpc)
+        interceptor = CallInterceptor(self._access, timeout, self.service.count_grpc, self.service.addressed)
         self._grpc = server = grpc.aio.server(interceptors=[interceptor], options=self._grpc_options())
         for servicer in self.service.servicers:
             servicer.register(servicer.implementation, server)

@@ -30,6 +30,10 @@ class ServiceSettings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     """`production` refuses to start open: it needs API_KEY and AUTH_TARGET (auth itself JWT_SECRET)."""
 
+    open_access: bool = False
+    """For development: callers on this machine need no credential, while no API_KEY is set. A process that has neither
+    does not start."""
+
     debug: bool = False
     """Log at DEBUG whatever LOG_LEVEL says. Never changes what callers see."""
 
@@ -37,7 +41,7 @@ class ServiceSettings(BaseSettings):
     """The least severe level that is logged."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Open development mode serves loopback callers only, wherever it listens."""
+    """Address to listen on. OPEN_ACCESS serves callers of this machine only, wherever it listens."""
 
     http_port: int = Field(default=0, ge=0, le=65535)
     """REST, /health, /ready and /metrics. 0 takes a free port."""
@@ -54,7 +58,7 @@ class ServiceSettings(BaseSettings):
 
     api_key: SecretStr | None = None
     """Proves services and operators to each other, as x-api-key: the same for all of an installation, at least 16
-    characters in production. When it is set, callers show it or a workspace's credential (docs/access.md)."""
+    characters in production. Callers show it or a credential of their own (docs/access.md)."""
 
     auth_target: str = ""
     """The auth service over gRPC, as HOST:PORT. Empty: there is none, and no workspace's credential is taken."""
@@ -86,11 +90,13 @@ class ServiceSettings(BaseSettings):
 
     def is_open(self) -> bool:
         """Whether callers on this machine need no credential."""
-        return self.environment == "development" and self.api_key is None
+        return self.environment == "development" and self.open_access and self.api_key is None
 
     def faults_in_production(self) -> list[str]:
         """What stands against ENVIRONMENT=production, as ends of a sentence."""
         faults = []
+        if self.open_access:
+            faults.append("refuses OPEN_ACCESS")
         if self.api_key is None or len(self.api_key.get_secret_value()) < SHORTEST_API_KEY:
             faults.append(f"needs API_KEY of at least {SHORTEST_API_KEY} characters")
         if not self.auth_target:
@@ -103,8 +109,8 @@ class ServiceSettings(BaseSettings):
         text = value.get_secret_value() if value else ""
         if not all("!" <= character <= "~" for character in text):
             raise ValueError("must be of printable ASCII characters without blanks, because it travels in a header")
-        if text.startswith("pya_"):
-            raise ValueError("must not begin with pya_, as the access keys of workspaces do")
+        if text.startswith(("pya_", "pyu_")):
+            raise ValueError("must not begin with pya_ or pyu_, as the keys of workspaces and people do")
         return value
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
@@ -264,6 +270,8 @@ def load(cls: type[S]) -> S:
         stop("; ".join(sentence(dict(item)) for item in error.errors(include_input=False, include_url=False)))
     if settings.environment == "production" and (faults := settings.faults_in_production()):
         stop(f"ENVIRONMENT=production {' and '.join(faults)}")
+    if settings.api_key is None and not settings.open_access:
+        stop("set API_KEY, or for development on this machine OPEN_ACCESS=true: nothing is open without being told to")
     return settings
 
 

@@ -48,6 +48,7 @@ def test_a_wrong_value_stops_the_process_with_one_sentence(
     assert "secret-host" not in printed
 
 
+PRODUCTION = {"ENVIRONMENT": "production", "OPEN_ACCESS": "false"}
 GOOD_API_KEY = "not-a-secret-but-long"
 
 
@@ -62,7 +63,7 @@ GOOD_API_KEY = "not-a-secret-but-long"
 def test_production_is_never_open(
     given: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in {"ENVIRONMENT": "production", **given}.items():
+    for name, value in {**PRODUCTION, **given}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         load(Everything)
@@ -71,7 +72,12 @@ def test_production_is_never_open(
 
 
 def test_production_starts_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "AUTH_TARGET": "auth:9004"}.items():
+    for name, value in {
+        "ENVIRONMENT": "production",
+        "OPEN_ACCESS": "false",
+        "API_KEY": GOOD_API_KEY,
+        "AUTH_TARGET": "auth:9004",
+    }.items():
         monkeypatch.setenv(name, value)
     assert not load(Everything).is_open()
 
@@ -80,7 +86,12 @@ def test_production_starts_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -
 def test_auth_needs_a_secret_of_its_own_in_production(
     secret: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "JWT_SECRET": secret or ""}.items():
+    for name, value in {
+        "ENVIRONMENT": "production",
+        "OPEN_ACCESS": "false",
+        "API_KEY": GOOD_API_KEY,
+        "JWT_SECRET": secret or "",
+    }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         load(AuthSettings)
@@ -90,7 +101,12 @@ def test_auth_needs_a_secret_of_its_own_in_production(
 
 
 def test_auth_starts_with_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"ENVIRONMENT": "production", "API_KEY": GOOD_API_KEY, "JWT_SECRET": "x" * 32}.items():
+    for name, value in {
+        "ENVIRONMENT": "production",
+        "OPEN_ACCESS": "false",
+        "API_KEY": GOOD_API_KEY,
+        "JWT_SECRET": "x" * 32,
+    }.items():
         monkeypatch.setenv(name, value)
     assert "xxx" not in repr(load(AuthSettings))
 
