@@ -1,4 +1,4 @@
-"""The page asks for an access key when the door wants one, once, and keeps it to itself."""
+"""A workspace's access key opens the page: asked for once, and kept to itself."""
 
 from __future__ import annotations
 
@@ -31,19 +31,23 @@ async def page(browser: Browser, closed_site: Site) -> AsyncIterator[Page]:
     await context.close()
 
 
-async def test_the_key_is_asked_for_once_and_kept_for_the_tab(page: Page, closed_site: Site) -> None:
-    dialog = page.get_by_role("dialog", name="Access key")
-    await expect(dialog).to_be_visible()
-    await page.get_by_label("Access key", exact=True).last.fill("pya_bad")
+async def use_key(page: Page, key: str) -> None:
+    await page.get_by_role("button", name="Use a key").click()
+    await page.locator("#key").fill(key)
     await page.keyboard.press("Enter")
-    await expect(dialog.get_by_role("alert")).to_contain_text("no such key")
-    await page.locator("#key").fill("pya_good_key_of_this_test")
-    await dialog.get_by_role("button", name="Use this key").click()
-    await expect(dialog).to_be_hidden()
+
+
+async def test_a_key_is_asked_for_once_and_kept_for_the_tab(page: Page, closed_site: Site) -> None:
+    entry = page.locator("#entry")
+    await expect(entry).to_be_visible()
+    await use_key(page, "pya_bad")
+    await expect(page.locator("#entry-note")).to_contain_text("no such key")
+    await use_key(page, "pya_good_key_of_this_test")
+    await expect(entry).to_be_hidden()
     await expect(page.locator("#workspace-name")).to_have_text("Acme Renovations")
     await page.reload()
     await expect(page.locator("#workspace-name")).to_have_text("Acme Renovations")
-    await expect(dialog).to_be_hidden()
+    await expect(entry).to_be_hidden()
     assert "pya_" not in page.url
     kept = "document.cookie + JSON.stringify(localStorage) + document.body.innerHTML"
     assert "pya_good" not in await page.evaluate(kept)
@@ -52,11 +56,10 @@ async def test_the_key_is_asked_for_once_and_kept_for_the_tab(page: Page, closed
         assert call.metadata["x-api-key"] == "not-a-secret-but-long"
 
 
-async def test_not_now_leaves_a_page_that_asks_again(page: Page) -> None:
-    dialog = page.get_by_role("dialog", name="Access key")
-    await expect(dialog).to_be_visible()
-    await dialog.get_by_role("button", name="Not now").click()
-    await expect(dialog).to_be_hidden()
-    await page.locator("#message").fill("List all tables")
-    await page.keyboard.press("Enter")
-    await expect(dialog).to_be_visible()
+async def test_who_forgets_the_key_must_show_one_again(page: Page) -> None:
+    await use_key(page, "pya_good_key_of_this_test")
+    await expect(page.locator("#workspace-name")).to_have_text("Acme Renovations")
+    await page.get_by_role("button", name="Forget the key").click()
+    await expect(page.locator("#entry")).to_be_visible()
+    await page.reload()
+    await expect(page.locator("#entry")).to_be_visible()

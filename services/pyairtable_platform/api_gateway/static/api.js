@@ -1,5 +1,6 @@
 // The door's REST API. Every failure is a Problem, made from application/problem+json.
-import { accessKey, askForKey, keyHeaders } from "./key.js";
+import { signIn } from "./entry.js";
+import { authorization, credential, isPerson, replaced } from "./session.js";
 import { serverSentEvents } from "./sse.js";
 
 /** An answer of the door that is an error. */
@@ -19,25 +20,32 @@ export class Problem extends Error {
   }
 }
 
+/** `path` may be a function: what is asked for can depend on who signed in meanwhile. */
 async function send(method, path, { body, signal, headers = {}, query = {} } = {}) {
-  const address = new URL(`/api${path}`, location.origin);
-  for (const [name, value] of Object.entries(query)) if (value) address.searchParams.set(name, String(value));
   const kind = body === undefined ? {} : { "Content-Type": "application/json" };
+  let isRenewed = false; // once: a call that is refused with new tokens too, is refused
   for (;;) {
-    const shown = accessKey();
+    const address = new URL(`/api${typeof path === "function" ? path() : path}`, location.origin);
+    for (const [name, value] of Object.entries(query)) if (value) address.searchParams.set(name, String(value));
+    const shown = await authorization();
     const response = await fetch(address, {
       method,
       signal,
       credentials: "same-origin",
       cache: "no-store",
-      headers: { ...headers, ...kind, ...keyHeaders() },
+      headers: { ...headers, ...kind, ...shown },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     if (response.ok) return response;
     const problem = await problemOf(response);
     if (response.status !== 401) throw problem;
-    // Another call may have asked for the key while this one was on its way.
-    if (accessKey() === shown && !(await askForKey(problem.message, method !== "GET"))) throw problem;
+    const refused = (shown.Authorization ?? "").replace("Bearer ", "");
+    if (!isRenewed && (await replaced(refused))) {
+      isRenewed = true;
+      continue;
+    }
+    if (credential()) throw problem; // the login goes on, but this call may not be made, or not now
+    await signIn(refused ? problem.message : "");
   }
 }
 
@@ -58,13 +66,18 @@ const json = async (...call) => (await send(...call)).json();
 const part = encodeURIComponent;
 
 export const api = {
-  /** How the services are; this asks for no key, because it is not the reader who wants to know. */
+  /** How the services are; this has nobody sign in, because it is not the reader who wants to know. */
   async health() {
-    const response = await fetch("/api/health", { cache: "no-store", headers: keyHeaders() });
+    const response = await fetch("/api/health", { cache: "no-store", headers: await authorization() });
     if (response.status === 401) throw await problemOf(response);
     return response.json();
   },
-  workspaces: async () => (await json("GET", "/workspaces")).workspaces ?? [],
+  /** A person's, or the one of the key. */
+  workspaces: async () => (await json("GET", () => (isPerson() ? "/my/workspaces" : "/workspaces"))).workspaces ?? [],
+  me: () => json("GET", "/auth/me"),
+  invitations: async () => (isPerson() ? (await json("GET", "/my/invitations")).invitations ?? [] : []),
+  acceptInvitation: (which) => json("POST", "/my/invitations/accept", { body: which }),
+  declineInvitation: (which) => json("POST", "/my/invitations/decline", { body: which }),
   sessions: (workspace, pageToken) =>
     json("GET", "/sessions", { query: { workspace, page_size: 30, page_token: pageToken } }),
   deleteSession: (workspace, id) => json("DELETE", `/sessions/${part(id)}`, { query: { workspace } }),

@@ -1,8 +1,11 @@
 // The chat page: wires the composer, the conversation, the list of chats and what is said about the system.
 import { api } from "./api.js";
 import { byId, el } from "./dom.js";
+import { followLetter, signIn } from "./entry.js";
 import { follow } from "./follow.js";
 import { money } from "./format.js";
+import { Invitations } from "./invitations.js";
+import { isKey, isPerson, join, logOut, onEnd } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { drawSteps, Turn } from "./turn.js";
 
@@ -13,6 +16,7 @@ const state = {
 };
 
 const sessions = new Sessions({ open: (id) => openSession(id), deleted: sessionDeleted, failed: showBanner });
+const invitations = new Invitations({ joined: (name) => showWorkspaces(name), failed: showBanner });
 const composer = byId("composer");
 const message = byId("message");
 const thread = byId("thread");
@@ -278,23 +282,40 @@ function randomKey() {
 
 // --- What is said about the system -------------------------------------------------------------------------------
 
-async function showWorkspaces() {
-  const all = await api.workspaces();
-  const chosen = localStorage.getItem("workspace");
-  state.workspace = (all.find((workspace) => workspace.name === chosen) ?? all[0])?.name ?? "";
-  byId("workspace").replaceChildren(...all.map(({ name, display_name: title }) => el("option", { value: name, text: title || name })));
+/** Reads the workspaces and goes to one: the one named, else the one of last time. */
+async function showWorkspaces(wanted = localStorage.getItem("workspace")) {
+  places = await firstWorkspaces();
+  const before = state.workspace;
+  state.workspace = (places.find(({ name }) => name === wanted) ?? places[0])?.name ?? "";
+  byId("workspace").replaceChildren(...places.map(({ name, display_name: title }) => el("option", { value: name, text: title || name })));
   byId("workspace").value = state.workspace;
-  byId("workspace-picker").hidden = all.length < 2;
-  byId("workspace-name").hidden = all.length > 1;
-  showPlace(all);
-  byId("workspace").addEventListener("change", () => {
-    state.workspace = byId("workspace").value;
-    localStorage.setItem("workspace", state.workspace);
-    showPlace(all);
-    newChat();
-    sessions.workspace = state.workspace;
-    sessions.load();
-  });
+  byId("workspace-picker").hidden = places.length < 2;
+  byId("workspace-name").hidden = places.length > 1;
+  showPlace(places);
+  if (before && before !== state.workspace) goToWorkspace(state.workspace);
+}
+
+let places = [];
+
+/** A person's first workspace is made while they log in for the first time. */
+async function firstWorkspaces() {
+  for (let attempt = 0; ; attempt += 1) {
+    const all = await api.workspaces();
+    byId("no-workspace").hidden = all.length > 0;
+    if (all.length || !isPerson() || attempt >= ATTEMPTS_FOR_WORKSPACE) return all;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+const ATTEMPTS_FOR_WORKSPACE = 30;
+
+function goToWorkspace(name) {
+  state.workspace = name;
+  localStorage.setItem("workspace", name);
+  showPlace(places);
+  newChat();
+  sessions.workspace = name;
+  sessions.load();
 }
 
 function showPlace(all) {
@@ -302,6 +323,7 @@ function showPlace(all) {
   byId("workspace-name").textContent = workspace ? workspace.display_name || workspace.name : "";
   byId("bases").replaceChildren(...(workspace?.bases ?? []).map(({ name, base_id: id, access }) =>
     el("span", { class: "base", title: `${id}, ${ACCESS[access] ?? "access unknown"}`, text: name || id })));
+  byId("no-base").hidden = !workspace || Boolean(workspace.bases?.length);
   if (workspace?.suspended) showBanner("This workspace is suspended: every call in it is refused.");
 }
 
@@ -358,7 +380,8 @@ for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => send(example.textContent));
 }
 byId("stop").addEventListener("click", stop);
-byId("key-later").addEventListener("click", () => byId("ask-key").close());
+byId("workspace").addEventListener("change", () => goToWorkspace(byId("workspace").value));
+byId("log-out").addEventListener("click", leaveSystem);
 byId("new-chat").addEventListener("click", newChat);
 byId("menu").addEventListener("click", toggleMenu);
 byId("backdrop").addEventListener("click", closeMenu);
@@ -369,14 +392,43 @@ addEventListener("popstate", () => {
   else newChat();
 });
 
+// --- Who is signed in --------------------------------------------------------------------------------------------
+
+async function showAccount() {
+  byId("account").hidden = !isPerson() && !isKey();
+  byId("log-out").textContent = isKey() ? "Forget the key" : "Log out";
+  byId("account-name").textContent = isKey() ? "Access key" : "";
+  if (!isPerson()) return;
+  const { account } = await api.me();
+  byId("account-name").textContent = account.user_name || account.email;
+  byId("account-name").title = account.email;
+}
+
+/** Everything of the one who leaves goes with them: the page begins anew. */
+async function leaveSystem() {
+  leave();
+  await logOut();
+  location.replace(location.pathname);
+}
+
+onEnd(async () => {
+  leave();
+  await signIn("You were logged out. Log in again to go on.");
+  location.reload(); // it may be somebody else now
+});
+
 async function start(wanted) {
+  await join();
+  await followLetter();
   showHealth();
   setInterval(showHealth, 30000);
-  await workspacesRead;
+  await showWorkspaces();
   sessions.workspace = state.workspace;
   sessions.load();
+  showAccount().catch(showBanner);
+  await invitations.followLetter();
+  invitations.load();
   if (wanted && !state.run && !state.session) openSession(wanted);
 }
 
-const workspacesRead = showWorkspaces().catch(showBanner);
-start(sessionInAddress());
+const workspacesRead = start(sessionInAddress()).catch(showBanner);

@@ -1,0 +1,222 @@
+"""Coming in, staying in and leaving, in the page: the login lives in the tab and refreshes once at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from e2e.web_chat.conftest import Site, watched_page
+from e2e.web_chat.fake_accounts import EMAIL, PASSWORD, FakeAccounts
+from playwright.async_api import Browser, Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+
+
+@pytest.fixture
+def accounts() -> FakeAccounts:
+    return FakeAccounts()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser, site: Site, accounts: FakeAccounts) -> AsyncIterator[Page]:
+    async with watched_page(browser, site.url) as opened:
+        await accounts.serve(opened)
+        yield opened
+
+
+async def log_in(page: Page, password: str = PASSWORD) -> None:
+    await page.get_by_label("E-mail address or user name").fill(EMAIL)
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.keyboard.press("Enter")
+
+
+async def is_in(page: Page) -> None:
+    await expect(page.locator("#entry")).to_be_hidden()
+    await expect(page.locator("#workspace-name")).to_have_text("Ada")
+    await expect(page.locator("#account-name")).to_have_text("ada")
+
+
+async def test_from_registration_over_the_letter_to_the_chat(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Register").click()
+    await page.get_by_label("Your name").fill("Ada Okafor")
+    await page.get_by_role("textbox", name="E-mail address", exact=True).fill(EMAIL)
+    await page.locator("#entry-register [name=password]").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Look for the letter")).to_be_visible()
+    await expect(page.get_by_role("status").first).to_have_text("Look for our letter.")
+    await page.get_by_role("button", name="Send it again").click()
+    await expect(page.get_by_role("status").first).to_have_text("Another letter is on its way.")
+
+    await page.goto(f"{site.url}/#verify=pyv_right")
+    await page.reload()
+    await expect(page.get_by_role("status").first).to_have_text("Your address is proved. Log in now.")
+    assert "pyv_" not in page.url
+    await expect(page.get_by_label("E-mail address or user name")).to_have_value(EMAIL)
+    await log_in(page)
+    await is_in(page)
+    registered = next(body for _, path, body in accounts.calls if path == "/auth/register")
+    assert registered == {"email": EMAIL, "display_name": "Ada Okafor", "password": PASSWORD}
+
+
+async def test_a_used_link_is_told(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/#verify=pyv_used")
+    await expect(page.get_by_role("alert").first).to_have_text("this link was used or has expired")
+
+
+async def test_a_wrong_password_is_told_and_the_right_one_lasts_over_a_reload(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await log_in(page, "wrong")
+    await expect(page.get_by_role("alert").first).to_have_text("wrong name or password")
+    await log_in(page)
+    await is_in(page)
+    await page.reload()
+    await is_in(page)
+    kept = "document.cookie + JSON.stringify(localStorage) + document.documentElement.outerHTML"
+    shown = await page.evaluate(kept)
+    assert "access-" not in shown
+    assert "refresh-" not in shown
+    assert PASSWORD not in shown
+
+
+async def test_nothing_but_coming_in_can_be_done_before(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await expect(page.locator("#entry")).to_be_visible()
+    for _ in range(3):
+        await page.keyboard.press("Escape")
+    await expect(page.locator("#entry")).to_be_visible()
+
+
+async def test_a_new_password_by_letter(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Forgot the password?").click()
+    await page.get_by_role("textbox", name="E-mail address", exact=True).fill(EMAIL)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status").first).to_contain_text("a letter is on its way")
+    await page.goto(f"{site.url}/#reset=pyp_right")
+    await page.reload()
+    await page.get_by_label("New password").fill("another password of this test")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status").first).to_have_text("The new password is set. Log in with it.")
+
+
+async def test_many_calls_refresh_an_ending_login_once(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    await page.goto(site.url)
+    accounts.expires_in = 1  # less than is kept in reserve: the next calls refresh
+    await log_in(page)
+    await expect(page.locator("#account-name")).to_have_text("ada")
+    accounts.expires_in = 900
+    await page.reload()
+    await is_in(page)
+    assert len(accounts.used) == len(set(accounts.used)) >= 1
+
+
+LET_IT_END = "sessionStorage.session = JSON.stringify({...JSON.parse(sessionStorage.session), ends: 0})"
+
+
+async def test_tabs_of_one_login_refresh_one_at_a_time(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    await page.goto(site.url)
+    await log_in(page)
+    await is_in(page)
+    other = await page.context.new_page()  # a second tab is signed in by the first
+    await other.goto(site.url)
+    await is_in(other)
+    for _ in range(3):
+        await page.evaluate(LET_IT_END)
+        await other.evaluate(LET_IT_END)
+        before = len(accounts.used)
+        calls = "Promise.all([1, 2, 3].map(() => import('/static/api.js').then(({api}) => api.me())))"
+        first = page.evaluate(calls)
+        second = other.evaluate(calls)
+        await first
+        await second
+        assert len(accounts.used) == before + 1
+    assert len(set(accounts.used)) == len(accounts.used)
+
+
+async def test_a_login_that_ended_elsewhere_asks_again_and_goes_on(
+    page: Page, site: Site, accounts: FakeAccounts
+) -> None:
+    await page.goto(site.url)
+    await log_in(page)
+    await is_in(page)
+    accounts.ended = True
+    await page.locator("#message").fill("List all tables")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#entry")).to_be_visible()
+    await expect(page.get_by_role("status").first).to_contain_text("You were logged out")
+    await log_in(page)
+    await is_in(page)
+
+
+async def test_log_out_ends_it_in_all_tabs(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    await page.goto(site.url)
+    await log_in(page)
+    await is_in(page)
+    other = await page.context.new_page()
+    await other.goto(site.url)
+    await is_in(other)
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.locator("#entry")).to_be_visible()
+    await expect(other.locator("#entry")).to_be_visible()
+    assert accounts.ended
+    assert await page.evaluate("sessionStorage.session ?? ''") == ""
+
+
+async def test_invitations_are_accepted_and_declined(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    accounts.invited_to = ["acme", "globex"]
+    await page.goto(site.url)
+    await log_in(page)
+    await expect(page.get_by_text("You are invited to acme as editor.")).to_be_visible()
+    await page.get_by_role("button", name="Decline: globex").click()
+    await expect(page.get_by_text("You are invited to globex as editor.")).to_be_hidden()
+    await page.get_by_role("button", name="Accept: acme").click()
+    await expect(page.locator("#workspace")).to_have_value("acme")
+    await expect(page.locator("#invitations")).to_be_hidden()
+    await page.locator("#workspace").select_option("ada")
+    await expect(page.locator("#workspace")).to_have_value("ada")
+
+
+async def test_the_link_of_an_invitation_waits_for_the_login(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    accounts.invited_to = ["acme"]
+    await page.goto(f"{site.url}/#invitation=pyi-acme")
+    await log_in(page)
+    await expect(page.locator("#workspace")).to_have_value("acme")
+    assert "pyi" not in page.url
+
+
+async def test_a_first_workspace_in_the_making_is_waited_for(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    accounts.workspaces = []
+    await page.goto(site.url)
+    await log_in(page)
+    await expect(page.get_by_text("Your first workspace is being made.")).to_be_visible()
+    accounts.workspaces = ["ada"]
+    await expect(page.locator("#workspace-name")).to_have_text("Ada")
+    await expect(page.get_by_text("Your first workspace is being made.")).to_be_hidden()
+
+
+async def test_a_key_works_in_place_of_a_login(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Use a key").click()
+    await page.get_by_label("Key", exact=True).fill("pya_bad")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status").first).to_contain_text("not accepted: pya_bad")
+    await page.get_by_role("button", name="Use a key").click()
+    await page.get_by_label("Key", exact=True).fill("pya_good_key")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#workspace-name")).to_have_text("Ada")
+    await page.get_by_role("button", name="Forget the key").click()
+    await expect(page.locator("#entry")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone(browser: Browser, site: Site, scheme: str) -> None:
+    viewport = {"width": 360, "height": 640}
+    async with watched_page(browser, site.url, viewport=viewport, color_scheme=scheme, has_touch=True) as page:
+        await FakeAccounts().serve(page)
+        await page.goto(site.url)
+        for view in ("Register", "I have an account"):
+            await page.get_by_role("button", name=view).click()
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+            assert await page.evaluate("document.querySelector('#entry').scrollWidth") <= 360
