@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from .errors import InvalidInput, Reason, Unavailable
+from .errors import InvalidInput, PyAirtableError, Reason, Unavailable
 from .settings import DatabaseSettings
 
 CONNECT_SECONDS = 5
@@ -92,6 +92,8 @@ def database_errors() -> Iterator[None]:
     """Turn "cannot be reached" into Unavailable; what is wrong with a statement stays an error of ours."""
     try:
         yield
+    except PyAirtableError:
+        raise  # some of ours are connection errors, too: of another service that was asked in the transaction
     except (OperationalError, InterfaceError, PoolTimeout, ConnectionError, OSError) as error:
         raise unavailable() from error
     except asyncio.TimeoutError as error:  # noqa: UP041 - asyncpg's connect time-out; the caller's own is cancelled

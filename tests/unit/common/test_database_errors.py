@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pyairtable_platform.common.database import database_errors
-from pyairtable_platform.common.errors import InvalidInput, Unavailable
+from pyairtable_platform.common.errors import DeadlineExceeded, InvalidInput, Unavailable
 
 
 class DriverError(Exception):
@@ -27,6 +27,12 @@ def test_a_server_that_cannot_serve_now_is_unavailable(sqlstate: str) -> None:
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), OperationalError("x", {}, OSError())])
 def test_a_server_out_of_reach_is_unavailable(error: Exception) -> None:
     with pytest.raises(Unavailable), database_errors():
+        raise error
+
+
+@pytest.mark.parametrize("error", [Unavailable("auth is away"), DeadlineExceeded("auth is slow")])
+def test_an_error_of_another_service_asked_in_a_transaction_stays_its_own(error: Exception) -> None:
+    with pytest.raises(type(error), match="auth"), database_errors():
         raise error
 
 
