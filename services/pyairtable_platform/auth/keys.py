@@ -1,4 +1,4 @@
-"""Access keys as texts: `pya_<id>_<secret>`. Pure, but for the random bits."""
+"""Keys as texts: `pya_<id>_<secret>` of workspaces, `pyu_<id>_<secret>` of people. Pure, but for the random bits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import string
 from dataclasses import dataclass
 
 PREFIX = "pya_"
+"""Of the access key of a workspace."""
+PERSONS_PREFIX = "pyu_"
+"""Of the API key of a person."""
 ID_LENGTH = 12
 SECRET_BYTES = 32
 
 _ALPHABET = string.ascii_lowercase + string.digits
-_SHAPE = re.compile(r"pya_([a-z0-9]{8,32})_[A-Za-z0-9_-]{43}")
+_SHAPE = re.compile(r"py[au]_([a-z0-9]{8,32})_[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,10 @@ class NewKey:
         return f"NewKey({self.key_id})"
 
 
-def new_key() -> NewKey:
+def new_key(prefix: str = PREFIX) -> NewKey:
     """256 random bits under a random id."""
     key_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-    return NewKey(key_id, f"{PREFIX}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}")
+    return NewKey(key_id, f"{prefix}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}")
 
 
 def id_of(text: str) -> str | None:

@@ -6,18 +6,31 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pyairtable_platform.common.access import Access
 from pyairtable_platform.common.channels import open_channel
 from pyairtable_platform.common.database import check_database, open_engine
-from pyairtable_platform.common.registry import WorkspaceRegistry
+from pyairtable_platform.common.kubernetes_api import open_kubernetes
+from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_protos.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 
+from .api_key_store import ApiKeyStore
+from .authorizing import Authorizing, Sources
+from .decisions import Decisions
+from .local import LocalAuthorizer
+from .memberships import Memberships
+from .people import People
+from .preferences import Preferences
+from .revocations import CHANNEL, RevocationFeed, TableFollower
 from .service import AuthService
 from .servicer import AuthServicer
 from .settings import Settings
 from .signers import Signers
 from .signing import Seal
 from .store import AuthStore
+from .token_review import ServiceAccounts
 
 __all__ = ["Settings", "build"]
 
@@ -28,24 +41,59 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         engine = open_engine(settings, "auth")
         stack.push_async_callback(engine.dispose)
-        channel = await stack.enter_async_context(open_channel(settings.workspaces_target, settings))
-        registry = WorkspaceRegistry(channel)
+        workspaces = await stack.enter_async_context(open_channel(settings.workspaces_target, settings))
+        feed = RevocationFeed()
+        follower = TableFollower(engine, feed)
+        listener = Listener(engine, CHANNEL, heard=follower.hint, missed=follower.hint)
+        memberships = Memberships(workspaces, feed)
         store = AuthStore(engine)
         signers = Signers(store, Seal(settings.jwt_secret.get_secret_value()))
+        decisions = Decisions(engine)
+        stack.push_async_callback(decisions.flush)
+        sources = await open_sources(stack, settings, engine, store, memberships, decisions)
+        authorizing = Authorizing(signers, sources)
         yield Service(
             name="auth",
             title="Auth Service",
             servicers=[
                 Servicer(
-                    AuthServicer(AuthService(store, signers, registry), signers),
+                    AuthServicer(AuthService(store, memberships), authorizing, signers, feed),
                     auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
                     auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"],
                 )
             ],
             checks={
                 "postgres": partial(check_database, engine),
-                "workspaces": registry.check,
+                "workspaces": memberships.check,
                 "signing-key": signers.check,
+                "revocations": feed.check,
             },
-            background=[registry.follow],
+            access=Access(settings, LocalAuthorizer(authorizing, signers, feed)),
+            background=[memberships.follow, follower.run, listener.run, decisions.run, signers.keep_tidy],
+            on_drain=[feed.close],
         )
+
+
+async def open_sources(
+    stack: AsyncExitStack,
+    settings: Settings,
+    engine: AsyncEngine,
+    store: AuthStore,
+    memberships: Memberships,
+    decisions: Decisions,
+) -> Sources:
+    """Whom decisions about credentials ask."""
+    reviews = None
+    if settings.has_kubernetes():
+        client = await stack.enter_async_context(open_kubernetes(settings))
+        reviews = ServiceAccounts(client, settings.kubernetes_token_file)
+    users = await stack.enter_async_context(open_channel(settings.users_target, settings))
+    return Sources(
+        access_keys=store,
+        api_keys=ApiKeyStore(engine),
+        people=People(engine, settings.admins()),
+        rights=memberships,
+        preferences=Preferences(users),
+        audit=decisions,
+        reviews=reviews,
+    )

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from .signing import StoredSigningKey
-
 
 @dataclass(frozen=True)
 class AccessKey:
@@ -30,8 +28,17 @@ class AccessKey:
     """Revoked by a call: no declaration makes it work again."""
     replaced_by: str | None = None
 
+    @property
+    def session(self) -> str:
+        return session_of(self.key_id)
+
     def works_at(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+def session_of(key_id: str) -> str:
+    """The claim sid of tokens that are made of an access key."""
+    return f"access-key:{key_id}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,14 @@ class KeysOfWorkspace(Protocol):
 
     async def update(self, key: AccessKey) -> None: ...
 
+    async def end(self, key_id: str) -> None:
+        """Tell everybody that tokens made of a key do not count any more."""
+        ...
+
+    async def restore(self, key_id: str) -> None:
+        """Take `end` back."""
+        ...
+
 
 class Store(Protocol):
     """Where keys lie."""
@@ -75,7 +90,3 @@ class Store(Protocol):
     async def page(self, workspace: str, prefix: str, size: int, after: tuple[datetime, str] | None) -> Page: ...
 
     async def used(self, key_id: str, minute: datetime) -> None: ...
-
-    async def signing_keys(self) -> list[StoredSigningKey]: ...
-
-    async def first_signing_key(self, made: StoredSigningKey) -> list[StoredSigningKey]: ...

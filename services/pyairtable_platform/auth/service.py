@@ -1,29 +1,25 @@
-"""The rules of credentials: access keys of workspaces, and what they allow."""
+"""The rules of access keys: who may make, replace and end them. What they allow stands in authorizing.py."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from pyairtable_platform.common.context import own_workspace
-from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason, Unauthenticated
-from pyairtable_platform.common.identity import Identity
+from pyairtable_platform.common import context
+from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, Reason
 from pyairtable_platform.common.registry import Workspace
+from pyairtable_platform.common.roles import rank_of
 
 from . import keys
+from .paging import from_token, to_token
 from .records import AccessKey, Declared, KeysOfWorkspace, Store
-from .signers import Signers
 
 log = logging.getLogger(__name__)
 
 DEFAULT_ROLE = "editor"
-PRINCIPAL = "access-key:"
 
 
 class Registry(Protocol):
@@ -32,45 +28,22 @@ class Registry(Protocol):
     def resolve(self, name: str) -> Workspace: ...
 
 
-@dataclass(frozen=True)
-class Authorized:
-    """What a credential allows, until `expires_at` (seconds since 1970)."""
-
-    token: str
-    principal: str
-    workspace: str
-    role: str
-    expires_at: float
-
-
 class AuthService:
     """Access keys of all workspaces."""
 
-    def __init__(self, store: Store, signers: Signers, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry) -> None:
         self._store = store
-        self._signers = signers
         self._registry = registry
-
-    async def authorize(self, credential: str, workspace: str) -> Authorized:
-        """What a credential allows now: an access key's, or that of an identity token which is to be renewed."""
-        key = await (self._shown(credential) if credential.startswith(keys.PREFIX) else self._renewed(credential))
-        own_workspace(Identity("", key.workspace, "", frozenset(), 0, ""), workspace)
-        found = self._registry.resolve(key.workspace)
-        if key.workspace_uid not in ("", found.source.uid):
-            raise Unauthenticated("the access key belongs to a workspace that was removed and made anew")
-        principal = f"{PRINCIPAL}{key.key_id}"
-        signer = await self._signers.current()
-        token, ends = signer.sign(principal=principal, workspace=key.workspace, role=key.role, ends=key.expires_at)
-        await self._note_use(key)
-        return Authorized(token, principal, key.workspace, key.role, ends)
 
     async def create(self, workspace: str, name: str, role: str, expires_at: datetime | None) -> tuple[str, AccessKey]:
         """A new key and what is kept of it."""
         now = datetime.now(UTC)
         if expires_at is not None and expires_at <= now:
             raise InvalidInput.at("expires_at", "must be in the future")
+        role = role or DEFAULT_ROLE
+        require_not_above_caller(role)
         uid = self._registry.resolve(workspace).source.uid
-        text, key = made(workspace, name, role or DEFAULT_ROLE, expires_at, uid, now)
+        text, key = made(workspace, name, role, expires_at, uid, now)
         async with self._store.workspace(workspace) as known:
             await insert(known, key)
         log.info("access key created", extra={"key": key.key_id, "workspace": workspace, "role": key.role})
@@ -79,7 +52,7 @@ class AuthService:
     async def page(self, workspace: str, prefix: str, size: int, token: str) -> tuple[Sequence[AccessKey], str]:
         """A page of keys, and the token of the next one ("" at the end)."""
         page = await self._store.page(workspace, prefix, size, from_token(token) if token else None)
-        return page.keys, to_token(page.last) if page.last else ""
+        return page.keys, to_token(page.last.created_at, page.last.key_id) if page.last else ""
 
     async def rotate(self, workspace: str, key_id: str, overlap: timedelta) -> tuple[str, AccessKey, AccessKey]:
         """A key in the place of another: its text, what is kept of it, and the old one with its end."""
@@ -87,6 +60,7 @@ class AuthService:
         async with self._store.workspace(workspace) as known:
             old = await find(known, workspace, key_id)
             check_rotatable(old, now)
+            require_not_above_caller(old.role)
             # The new one counts as long as the old one was made to.
             expires_at = now + (old.expires_at - old.created_at) if old.expires_at else None
             text, key = made(workspace, old.name, old.role, expires_at, old.workspace_uid, now)
@@ -94,6 +68,8 @@ class AuthService:
             replaced = replace(old, expires_at=ends, replaced_by=key.key_id)
             await insert(known, key)
             await known.update(replaced)
+            if not overlap:
+                await known.end(key_id)
         log.info("access key rotated", extra={"key": key_id, "new_key": key.key_id, "workspace": workspace})
         return text, key, replaced
 
@@ -105,6 +81,7 @@ class AuthService:
                 now = datetime.now(UTC)
                 key = replace(key, revoked_at=key.revoked_at or now, is_revoked_for_good=True)
                 await known.update(key)
+                await known.end(key_id)
                 log.info("access key revoked", extra={"key": key_id, "workspace": workspace})
         return key
 
@@ -123,37 +100,11 @@ class AuthService:
             for key in await known.all():
                 if is_left_out(key, wanted, uid) and key.revoked_at is None:
                     await known.update(replace(key, revoked_at=now))
+                    await known.end(key.key_id)
                     changed = True
         if changed:
             log.info("access keys applied", extra={"keys": sorted(wanted), "workspace": workspace})
         return changed
-
-    async def _shown(self, text: str) -> AccessKey:
-        """The key that a text proves."""
-        key_id = keys.id_of(text)
-        key = await self._store.find(key_id) if key_id else None
-        expected = key.sha256 if key else b"\0" * 32
-        if not hmac.compare_digest(keys.digest(text), expected) or key is None:
-            raise Unauthenticated("the access key is not accepted: it is none of this installation, or not whole")
-        return working(key)
-
-    async def _renewed(self, token: str) -> AccessKey:
-        """The key behind an identity token that is about to end: a call goes on as long as its key works."""
-        identity = await self._signers.verify_for_renewal(token)
-        key = await self._store.find(identity.principal.removeprefix(PRINCIPAL))
-        if key is None or key.workspace != identity.workspace:
-            raise Unauthenticated("the identity token is not accepted: its access key is gone")
-        return working(key)
-
-    async def _note_use(self, key: AccessKey) -> None:
-        """For people who look for keys that nobody uses: nobody is kept out because it cannot be written."""
-        minute = datetime.now(UTC).replace(second=0, microsecond=0)
-        if key.last_used_at is not None and key.last_used_at >= minute:
-            return
-        try:
-            await self._store.used(key.key_id, minute)
-        except Exception as error:  # a read-only PostgreSQL refuses writes (25006) and answers questions
-            log.warning("the use of an access key was not noted", extra={"key": key.key_id, "cause": str(error)})
 
 
 def made(
@@ -175,12 +126,12 @@ def made(
     return new.text, kept
 
 
-def working(key: AccessKey) -> AccessKey:
-    """The key, if it still works; whoever holds it may know why it does not."""
-    if key.works_at(datetime.now(UTC)):
-        return key
-    why = "was revoked" if key.revoked_at else "has expired"
-    raise Unauthenticated(f"the access key {key.key_id} {why}: use another")
+def require_not_above_caller(role: str) -> None:
+    """Raise Denied when a tenant makes a key that may do more than itself; peers make any."""
+    caller = context.identity()
+    if caller is not None and rank_of(role) > rank_of(caller.role):
+        text = f"your own role is {caller.role}: you cannot make a key that is {role}"
+        raise Denied(text, workspace=caller.workspace, role=caller.role)
 
 
 async def find(known: KeysOfWorkspace, workspace: str, key_id: str) -> AccessKey:
@@ -245,18 +196,6 @@ async def _declare(
     if wanted == taken:
         return False
     await known.update(wanted)
+    if taken.revoked_at is not None:
+        await known.restore(taken.key_id)
     return True
-
-
-def to_token(key: AccessKey) -> str:
-    """The place behind a key in a listing."""
-    return base64.urlsafe_b64encode(f"{key.created_at.isoformat()} {key.key_id}".encode()).decode()
-
-
-def from_token(token: str) -> tuple[datetime, str]:
-    """The place that a token names."""
-    try:
-        created_at, _, key_id = base64.urlsafe_b64decode(token).decode().partition(" ")
-        return datetime.fromisoformat(created_at).astimezone(UTC), key_id
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidInput.at("page_token", "is not one of ours", reason=Reason.PAGE_TOKEN_INVALID) from error

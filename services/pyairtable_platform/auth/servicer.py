@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from google.protobuf import timestamp_pb2
-
-from pyairtable_platform.common.errors import InvalidInput
-from pyairtable_platform.common.values import from_timestamp, to_timestamp
+from pyairtable_platform.common.values import to_timestamp
 from pyairtable_protos.auth.v1 import auth_service_pb2 as rpc
 
+from .authorizing import Authorizing
+from .local import told_message
+from .moments import moment
 from .records import AccessKey, Declared
+from .revocations import RevocationFeed
 from .service import AuthService
 from .signers import Signers
-from .signing import base64url
+from .signing import StoredSigningKey, base64url
 
 DEFAULT_PAGE_SIZE = 100
 
@@ -22,12 +24,14 @@ DEFAULT_PAGE_SIZE = 100
 class AuthServicer:
     """Implements pyairtable.auth.v1.AuthService."""
 
-    def __init__(self, service: AuthService, signers: Signers) -> None:
+    def __init__(self, service: AuthService, authorizing: Authorizing, signers: Signers, feed: RevocationFeed) -> None:
         self._service = service
+        self._authorizing = authorizing
         self._signers = signers
+        self._feed = feed
 
     async def Authorize(self, request: rpc.AuthorizeRequest, call: Any) -> rpc.AuthorizeResponse:
-        found = await self._service.authorize(request.credential, request.workspace)
+        found = await self._authorizing.authorize(request.credential, request.workspace, enter=request.enter)
         return rpc.AuthorizeResponse(
             identity_token=found.token,
             principal=found.principal,
@@ -36,12 +40,17 @@ class AuthServicer:
             expires_at=to_timestamp(datetime.fromtimestamp(found.expires_at, UTC)),
         )
 
+    async def WatchRevocations(
+        self, request: rpc.WatchRevocationsRequest, call: Any
+    ) -> AsyncIterator[rpc.WatchRevocationsResponse]:
+        async for told in self._feed.watch():
+            yield told_message(told)
+
+    async def RotateSigningKey(self, request: rpc.RotateSigningKeyRequest, call: Any) -> rpc.RotateSigningKeyResponse:
+        return rpc.RotateSigningKeyResponse(key=signing_key_message(await self._signers.rotate()))
+
     async def GetSigningKeys(self, request: rpc.GetSigningKeysRequest, call: Any) -> rpc.GetSigningKeysResponse:
-        keys = [
-            rpc.SigningKey(kid=key.kid, kty="OKP", crv="Ed25519", alg="EdDSA", use="sig", x=base64url(key.public_key))
-            for key in await self._signers.stored()
-        ]
-        return rpc.GetSigningKeysResponse(keys=keys)
+        return rpc.GetSigningKeysResponse(keys=map(signing_key_message, await self._signers.stored()))
 
     async def CreateAccessKey(self, request: rpc.CreateAccessKeyRequest, call: Any) -> rpc.CreateAccessKeyResponse:
         expires_at = moment(request, "expires_at")
@@ -71,15 +80,9 @@ class AuthServicer:
         return rpc.ApplyAccessKeysResponse(changed=changed)
 
 
-def moment(message: Any, field: str, path: str = "") -> datetime | None:
-    """A time that may not be set."""
-    if not message.HasField(field):
-        return None
-    stamp: timestamp_pb2.Timestamp = getattr(message, field)
-    try:
-        return from_timestamp(stamp)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput.at(path or field, "is no time that can be kept") from error
+def signing_key_message(key: StoredSigningKey) -> rpc.SigningKey:
+    """The public part of a signing key."""
+    return rpc.SigningKey(kid=key.kid, kty="OKP", crv="Ed25519", alg="EdDSA", use="sig", x=base64url(key.public_key))
 
 
 def to_message(key: AccessKey) -> rpc.AccessKey:

@@ -18,11 +18,25 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from pyairtable_platform.common.errors import FailedPrecondition
-from pyairtable_platform.common.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_SECONDS
+from pyairtable_platform.common.identity import (
+    ADMIN_SCOPE,
+    ALGORITHM,
+    AUDIENCE,
+    ISSUER,
+    TOKEN_SECONDS,
+    TOKEN_TYPE,
+)
 from pyairtable_platform.common.roles import scope_of
 
 RENEWABLE_SECONDS = 3600.0
 """So long after its end an identity token can still be renewed by a peer: the longest that a call may take."""
+
+PUBLISHED_SECONDS = 45.0
+"""So long a new key is shown before it signs: every replica has read it by then (Signers, 30 s), and every verifier
+may ask again for a key that it does not know (5 s)."""
+
+OUTLIVED_SECONDS = RENEWABLE_SECONDS + TOKEN_SECONDS + 240.0
+"""So long a key is kept after its successor began to sign: what it signed last may be renewed until then."""
 
 _NONCE_BYTES = 12
 
@@ -34,6 +48,8 @@ class StoredSigningKey:
     kid: str
     public_key: bytes
     sealed_private_key: bytes
+    signs_in: float = 0.0
+    """Seconds from the moment it was read until it signs; negative for one that does."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +59,40 @@ class SigningKey:
     kid: str
     private_key: Ed25519PrivateKey
 
-    def sign(self, *, principal: str, workspace: str, role: str, ends: datetime | None) -> tuple[str, float]:
-        """An identity token and the time (seconds since 1970) when it ends: never later than `ends`."""
+    def sign(
+        self,
+        *,
+        principal: str,
+        workspace: str,
+        role: str,
+        ends: datetime | None,
+        session: str = "",
+        revision: int = 0,
+        is_admin: bool = False,
+    ) -> tuple[str, float]:
+        """An identity token and the time (seconds since 1970) when it ends: never later than `ends`.
+
+        `session` is the credential it is made of (empty: the principal is one itself), `revision` the state of the
+        registry that the role was read from.
+        """
         now = time.time()
         expires = now + TOKEN_SECONDS if ends is None else min(now + TOKEN_SECONDS, ends.timestamp())
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": principal,
+            "sid": session or principal,
             "workspace": workspace,
+            "rev": revision,
             "role": role,
-            "scope": scope_of(role),
+            "scope": " ".join([scope_of(role)] * bool(role) + [ADMIN_SCOPE] * is_admin),
             "iat": int(now),
             "exp": int(expires),
             "jti": uuid.uuid4().hex,
         }
-        return jwt.encode(claims, self.private_key, ALGORITHM, {"kid": self.kid}), float(int(expires))
+        return jwt.encode(claims, self.private_key, ALGORITHM, {"kid": self.kid, "typ": TOKEN_TYPE}), float(
+            int(expires)
+        )
 
 
 class Seal:

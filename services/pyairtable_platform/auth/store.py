@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, enter_workspace, transaction
 
-from .records import AccessKey, Page
-from .signing import StoredSigningKey
+from .records import AccessKey, Page, session_of
+from .revocations import session_ended, session_restored
+from .signing import OUTLIVED_SECONDS, PUBLISHED_SECONDS, StoredSigningKey
 
 _COLUMNS = [column.name for column in fields(AccessKey)]
 _LISTED = ", ".join(_COLUMNS)
@@ -42,9 +43,18 @@ _USED = text(
     "UPDATE access_keys SET last_used_at = :minute "
     "WHERE key_id = :key_id AND (last_used_at IS NULL OR last_used_at < :minute)"
 )
-_SIGNING_KEYS = text("SELECT kid, public_key, sealed_private_key FROM signing_keys ORDER BY created_at DESC, kid")
+# Times are PostgreSQL's own, and told as distances: replicas need not agree about the hour.
+_SIGNING_KEYS = text(
+    "SELECT kid, public_key, sealed_private_key, CAST(extract(epoch FROM signs_from - now()) AS float) AS signs_in "
+    "FROM signing_keys ORDER BY signs_from DESC, kid"
+)
 _ADD_SIGNING_KEY = text(
-    "INSERT INTO signing_keys (kid, public_key, sealed_private_key) VALUES (:kid, :public_key, :sealed_private_key)"
+    "INSERT INTO signing_keys (kid, public_key, sealed_private_key, signs_from) "
+    "VALUES (:kid, :public_key, :sealed_private_key, now() + make_interval(secs => :signs_in))"
+)
+_DROP_SIGNING_KEYS = text(
+    "DELETE FROM signing_keys old USING signing_keys next WHERE next.signs_from > old.signs_from "
+    "AND next.signs_from < now() - make_interval(secs => :seconds)"
 )
 # Locks end with their transactions. Of two numbers the first tells what is locked.
 _LOCK_WORKSPACE = text("SELECT pg_advisory_xact_lock(1635087464, hashtext(:workspace))")
@@ -78,9 +88,15 @@ class KeysInTransaction:
         values = asdict(key)
         await self._connection.execute(_UPDATE, {name: values[name] for name in ("key_id", *_CHANGED)})
 
+    async def end(self, key_id: str) -> None:
+        await session_ended(self._connection, session_of(key_id))
+
+    async def restore(self, key_id: str) -> None:
+        await session_restored(self._connection, session_of(key_id))
+
 
 class AuthStore:
-    """Implements records.Store. Raises Unavailable when PostgreSQL is away."""
+    """Implements records.Store and signers.SigningKeyStore. Raises Unavailable when PostgreSQL is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -126,10 +142,28 @@ class AuthStore:
                 known = [made]
             return known
 
+    async def next_signing_key(self, made: StoredSigningKey) -> StoredSigningKey:
+        """The key that will sign: `made`, unless one waits already. Of calls at once one makes it."""
+        async with transaction(self._engine, NO_WORKSPACE) as connection:
+            await connection.execute(_LOCK_SIGNING)
+            known = await _signing_keys(connection)
+            if known and known[0].signs_in > 0:
+                return known[0]
+            made = replace(made, signs_in=PUBLISHED_SECONDS if known else 0.0)
+            await connection.execute(_ADD_SIGNING_KEY, asdict(made))
+            return made
+
+    async def drop_signing_keys(self) -> None:
+        """Delete keys whose successor has signed so long that no token under them can be renewed any more."""
+        async with transaction(self._engine, NO_WORKSPACE) as connection:
+            await connection.execute(_DROP_SIGNING_KEYS, {"seconds": OUTLIVED_SECONDS})
+
 
 async def _signing_keys(connection: AsyncConnection) -> list[StoredSigningKey]:
     rows = await connection.execute(_SIGNING_KEYS)
-    return [StoredSigningKey(row.kid, bytes(row.public_key), bytes(row.sealed_private_key)) for row in rows]
+    return [
+        StoredSigningKey(row.kid, bytes(row.public_key), bytes(row.sealed_private_key), row.signs_in) for row in rows
+    ]
 
 
 def to_key(row: Any) -> AccessKey:

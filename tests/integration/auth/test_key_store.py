@@ -10,12 +10,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pyairtable_platform.auth.api_key_store import ApiKeyStore
+from pyairtable_platform.auth.authorizing import Authorizing, Sources
+from pyairtable_platform.auth.decisions import Decisions
+from pyairtable_platform.auth.people import People
 from pyairtable_platform.auth.records import Declared
 from pyairtable_platform.auth.service import AuthService
 from pyairtable_platform.auth.signers import Signers
@@ -41,6 +45,8 @@ HOUR = timedelta(hours=1)
 class FakeRegistry:
     """Knows two workspaces; acme's object can be made anew."""
 
+    revision = 7
+
     def __init__(self) -> None:
         self.uids = {"acme": "uid-1", "beta": ""}
 
@@ -59,11 +65,18 @@ class Replica:
     store: AuthStore
     engine: AsyncEngine
     registry: FakeRegistry
+    authorizing: Authorizing
 
     async def rows(self, statement: str) -> list[Any]:
         async with transaction(self.engine, EVERY_WORKSPACE) as connection:
             result = await connection.execute(sqlalchemy.text(statement))
             return list(result.all()) if result.returns_rows else []
+
+
+def authorizing_over(engine: AsyncEngine, signers: Signers, rights: Any) -> Authorizing:
+    """Decisions over a database."""
+    keys, people, nobody = ApiKeyStore(engine), People(engine, ()), cast(Any, None)
+    return Authorizing(signers, Sources(AuthStore(engine), keys, people, rights, nobody, Decisions(engine)))
 
 
 @asynccontextmanager
@@ -72,7 +85,9 @@ async def replica_over(database_url: str, secret: str = SECRET) -> AsyncIterator
     store, registry = AuthStore(engine), FakeRegistry()
     signers = Signers(store, Seal(secret))
     try:
-        yield Replica(AuthService(store, signers, registry), signers, store, engine, registry)
+        yield Replica(
+            AuthService(store, registry), signers, store, engine, registry, authorizing_over(engine, signers, registry)
+        )
     finally:
         await engine.dispose()
 
@@ -112,7 +127,7 @@ async def test_of_a_hundred_rotations_at_once_one_wins(replicas: tuple[Replica, 
     page, _ = await first.service.page("acme", "", 100, "")
     assert len(page) == 2
     for working in (text, won[0][0]):
-        assert (await second.service.authorize(working, "")).workspace == "acme"
+        assert (await second.authorizing.authorize(working, "")).workspace == "acme"
 
 
 async def test_replicas_that_declare_the_same_at_once_agree(replicas: tuple[Replica, Replica]) -> None:
@@ -134,7 +149,7 @@ async def test_an_id_is_taken_by_one_workspace(replicas: tuple[Replica, Replica]
         assert (won, [type(error) for error in lost]) == ([True], [FailedPrecondition])
 
 
-async def test_a_declaration_makes_the_keys_exactly_these(auth: AuthService) -> None:
+async def test_a_declaration_makes_the_keys_exactly_these(auth: AuthService, replicas: tuple[Replica, Replica]) -> None:
     text, created = await auth.create("acme", "by hand", "viewer", None)
     ends = datetime.now(UTC) + HOUR
     assert await auth.apply("acme", [declared("one")])
@@ -148,7 +163,7 @@ async def test_a_declaration_makes_the_keys_exactly_these(auth: AuthService) -> 
     assert keys[created.key_id].revoked_at is None
     assert await auth.apply("acme", [declared("one")])
     assert {key.key_id for key in (await auth.page("acme", "", 9, ""))[0] if key.revoked_at} == {"declaredtwo"}
-    assert (await auth.authorize(text, "acme")).role == "viewer"
+    assert (await replicas[0].authorizing.authorize(text, "acme")).role == "viewer"
 
 
 async def test_what_was_revoked_by_hand_is_not_declared_again(auth: AuthService) -> None:
@@ -166,7 +181,7 @@ DECLARED = Declared("operator0001", hashlib.sha256(DECLARED_TEXT.encode()).diges
 
 async def works(replica: Replica, text: str = DECLARED_TEXT) -> bool:
     try:
-        await replica.service.authorize(text, "")
+        await replica.authorizing.authorize(text, "")
     except Unauthenticated:
         return False
     return True
@@ -180,7 +195,7 @@ async def test_a_declared_key_opens_only_the_object_it_was_declared_for(replicas
     assert await works(second)
     first.registry.uids["acme"] = second.registry.uids["acme"] = "uid-2"
     with pytest.raises(Unauthenticated, match="made anew"):
-        await first.service.authorize(DECLARED_TEXT, "")
+        await first.authorizing.authorize(DECLARED_TEXT, "")
     assert await first.service.apply("acme", [DECLARED], uid="uid-2"), "the new object's operator says it is its key"
     assert await works(second)
 
@@ -230,10 +245,10 @@ async def test_a_key_is_for_its_workspace_and_its_object(replicas: tuple[Replica
     first, _ = replicas
     text, _ = await first.service.create("acme", "", "", None)
     with pytest.raises(Denied):
-        await first.service.authorize(text, "beta")
+        await first.authorizing.authorize(text, "beta")
     first.registry.uids["acme"] = "uid-2"
     with pytest.raises(Unauthenticated, match="made anew"):
-        await first.service.authorize(text, "")
+        await first.authorizing.authorize(text, "")
 
 
 async def test_a_rotation_lasts_as_long_as_its_key_and_prolongs_nothing(auth: AuthService) -> None:
@@ -270,13 +285,13 @@ async def test_use_is_kept_to_the_minute_and_written_once_in_it(replicas: tuple[
     first, second = replicas
     text, key = await first.service.create("acme", "", "", None)
     assert key.last_used_at is None
-    await asyncio.gather(*(replica.service.authorize(text, "") for replica in (first, second) for _ in range(5)))
+    await asyncio.gather(*(replica.authorizing.authorize(text, "") for replica in (first, second) for _ in range(5)))
     version = "SELECT xmin::text, last_used_at FROM access_keys"
     before = await first.rows(version)
     assert (before[0].last_used_at.second, before[0].last_used_at.microsecond) == (0, 0)
     await first.rows("UPDATE access_keys SET last_used_at = date_trunc('minute', now()) + interval '1 minute'")
     before = await first.rows(version)
-    await first.service.authorize(text, "")
+    await first.authorizing.authorize(text, "")
     assert await first.rows(version) == before
 
 
@@ -286,8 +301,8 @@ async def test_replicas_that_start_together_make_one_signing_key(database_url: s
         kids = await asyncio.gather(*(replica.signers.current() for replica in started))
         assert len({key.kid for key in kids}) == 1
         text, _ = await started[0].service.create("acme", "", "", None)
-        token = (await started[0].service.authorize(text, "")).token
-        assert (await started[4].service.authorize(token, "")).workspace == "acme"
+        token = (await started[0].authorizing.authorize(text, "")).token
+        assert (await started[4].authorizing.authorize(token, "")).workspace == "acme"
 
 
 async def test_another_jwt_secret_is_told_and_changes_nothing(database_url: str) -> None:
@@ -304,7 +319,7 @@ async def test_no_secret_is_in_the_database(replicas: tuple[Replica, Replica]) -
     first, _ = replicas
     text, key = await first.service.create("acme", "", "", None)
     new, _, _ = await first.service.rotate("acme", key.key_id, HOUR)
-    await first.service.authorize(text, "")
+    await first.authorizing.authorize(text, "")
     private = (await first.signers.current()).private_key.private_bytes_raw()
     dump = str([await first.rows(f"TABLE {table}") for table in ("access_keys", "signing_keys")])
     for secret in (text.split("_", 2)[2], new.split("_", 2)[2], SECRET, repr(private)[2:-1]):

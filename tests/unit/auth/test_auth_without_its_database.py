@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from pyairtable_platform.auth import keys
+from pyairtable_platform.auth.authorizing import Authorizing, Sources
 from pyairtable_platform.auth.records import AccessKey
-from pyairtable_platform.auth.service import AuthService
 from pyairtable_platform.auth.signers import Signers
 from pyairtable_platform.auth.signing import Seal, StoredSigningKey
 from pyairtable_platform.common.database import unavailable
@@ -55,6 +55,8 @@ class FakeStore:
 class Registry:
     """Knows any workspace."""
 
+    revision = 7
+
     def resolve(self, name: str) -> Any:
         return SimpleNamespace(name=name, source=SimpleNamespace(uid="uid-1"))
 
@@ -79,8 +81,12 @@ async def test_a_key_opens_although_its_use_cannot_be_noted(
     store: FakeStore, signers: Signers, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.write_fails = failure
+    nobody = cast(Any, None)
     with caplog.at_level(logging.WARNING):
-        found = await AuthService(cast(Any, store), signers, Registry()).authorize(KEY.text, "acme")
+        sources = Sources(
+            cast(Any, store), nobody, nobody, cast(Any, Registry()), nobody, cast(Any, SimpleNamespace(note=str))
+        )
+        found = await Authorizing(signers, sources).authorize(KEY.text, "acme")
     assert found.workspace == "acme"
     assert "was not noted" in caplog.text
     assert KEY.text not in str(caplog.records[0].__dict__)

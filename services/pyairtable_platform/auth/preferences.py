@@ -1,0 +1,35 @@
+"""The users service, as far as auth needs it: which workspace a person means who names none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyairtable_platform.common import context
+from pyairtable_platform.common.channels import ServiceChannel
+from pyairtable_platform.common.context import CallContext
+from pyairtable_platform.common.errors import PyAirtableError, Unavailable
+from pyairtable_protos.users.v1 import user_service_pb2, user_service_pb2_grpc
+
+_CALL_SECONDS = 3.0
+
+
+class Preferences:
+    """What people prefer."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._channel = channel
+        self._stub: Any = user_service_pb2_grpc.UserServiceStub(channel.channel)
+
+    async def default_workspace(self, user_id: str) -> str:
+        """The workspace that a person means when none is named; empty when the person has not said."""
+        request = user_service_pb2.LookupUsersRequest(user_ids=[user_id])
+        try:
+            # On our own behalf, for whoever asks may be the person.
+            with context.entered(CallContext(request_id=context.request_id())):
+                answer = await self._channel.call(self._stub.LookupUsers, request, timeout=_CALL_SECONDS)
+        except PyAirtableError as error:
+            raise Unavailable(
+                "the users service cannot be asked which workspace you prefer: name one, or try again in a moment",
+                dependency="users",
+            ) from error
+        return str(answer.preferences[user_id].default_workspace) if user_id in answer.preferences else ""
