@@ -157,12 +157,7 @@ def from_message(message: workspace_pb2.Workspace) -> Workspace:
         suspended=message.suspended,
         airtable_secret=_secret(message.airtable_token) if message.HasField("airtable_token") else None,
         monthly_call_budget=message.monthly_call_budget,
-        bases=tuple(
-            BaseBinding(
-                item.name, item.base_id, _ACCESS.get(item.access, "ReadOnly"), item.is_default, tuple(item.tables)
-            )
-            for item in message.bases
-        ),
+        bases=tuple(map(binding_from_message, message.bases)),
         llm=LlmPolicy(
             llm.model,
             llm.monthly_cost_limit,
@@ -193,7 +188,7 @@ def to_message(workspace: Workspace) -> workspace_pb2.Workspace:
         ],
         airtable_token=_secret_message(secret),
         monthly_call_budget=workspace.monthly_call_budget,
-        bases=map(_binding_message, workspace.bases),
+        bases=map(binding_message, workspace.bases),
         llm=workspace_pb2.LlmPolicy(
             model=llm.model,
             monthly_cost_limit=llm.monthly_cost_limit,
@@ -232,7 +227,19 @@ def _secret_message(secret: SecretRef | None) -> workspace_pb2.SecretRef | None:
     return workspace_pb2.SecretRef(name=secret.name, key=secret.key, version=secret.version) if secret else None
 
 
-def _binding_message(base: BaseBinding) -> workspace_pb2.BaseBinding:
+def binding_from_message(message: workspace_pb2.BaseBinding) -> BaseBinding:
+    """A binding as a plain value; an access that is not known allows the least."""
+    access = _ACCESS.get(message.access, "ReadOnly")
+    return BaseBinding(message.name, message.base_id, access, message.is_default, tuple(message.tables))
+
+
+def access_name(access: int) -> str:
+    """An access of the contract as bindings have it; empty when it is not set."""
+    return _ACCESS.get(workspace_pb2.BaseAccess.ValueType(access), "")
+
+
+def binding_message(base: BaseBinding) -> workspace_pb2.BaseBinding:
+    """A binding as the contract's message."""
     return workspace_pb2.BaseBinding(
         name=base.name,
         base_id=base.base_id,

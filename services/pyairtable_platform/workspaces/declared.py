@@ -57,7 +57,12 @@ def from_request(message: workspace_pb2.Workspace, source: workspace_pb2.Source)
         raise InvalidInput.at("source", "must be a custom resource (kind Workspace) with its uid")
     wanted = from_message(message)
     _check_message(message, wanted)
-    declared = from_spec(message.name, _spec(wanted), Source(source.kind, source.uid, source.generation))
+    return checked(replace(wanted, source=Source(source.kind, source.uid, source.generation)))
+
+
+def checked(wanted: Workspace) -> Workspace:
+    """A workspace held to the rules of documents, in their normal form; raises InvalidInput."""
+    declared = from_spec(wanted.name, _spec(wanted), wanted.source)
     return replace(  # documents know no versions of secrets
         declared, airtable_secret=wanted.airtable_secret, llm=replace(declared.llm, api_key=wanted.llm.api_key)
     )

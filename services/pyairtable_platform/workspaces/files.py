@@ -65,10 +65,12 @@ class FileSource:
             raise FailedPrecondition(self._error)
 
     async def check_sources(self) -> None:
-        """For /health: raises while custom resources declare workspaces that files declare too."""
+        """For /health: raises while custom resources or calls declare workspaces that files declare too."""
         if self._overruled:
             names = ", ".join(self._overruled)
-            raise FailedPrecondition(f"custom resources win over the files that declare {names} too: remove the files")
+            raise FailedPrecondition(
+                f"custom resources and calls win over the files that declare {names} too: remove the files"
+            )
 
     def _files(self) -> list[Path]:
         if self._path is None:

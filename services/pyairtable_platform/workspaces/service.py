@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason, Unavailable
-from pyairtable_platform.common.workspace import CUSTOM_RESOURCE, Workspace
+from pyairtable_platform.common.errors import FailedPrecondition, NotFound, Reason, Unavailable
+from pyairtable_platform.common.workspace import API, CUSTOM_RESOURCE, Workspace
 
 QUEUED_CHANGES = 100
 
@@ -113,15 +113,6 @@ class Registry:
             text = f'there is no workspace "{name}"'
             raise NotFound(text, reason=Reason.WORKSPACE_NOT_FOUND, workspace=name) from None
 
-    def page(self, size: int, token: str) -> tuple[list[Workspace], str]:
-        """Workspaces by name from `token` (the last name of the page before), and the token of the next page."""
-        if token and not token.isprintable():
-            raise InvalidInput.at("page_token", "is not one of ours", reason=Reason.PAGE_TOKEN_INVALID)
-        known = self._known()
-        names = sorted(name for name in known if name > token)
-        page = [known[name] for name in names[:size]]
-        return page, names[size - 1] if len(names) > size else ""
-
     async def watch(self) -> AsyncIterator[Change]:
         """A snapshot, then every change. A reader that falls behind gets a new snapshot instead of what it missed."""
         watcher = Watcher()
@@ -153,6 +144,7 @@ class Registry:
 
         def decide(current: Workspace | None) -> Workspace | None:
             self._require_no_file(wanted.name, current)
+            require_not_called(current)
             require_newer(current, wanted)
             return current if is_same(current, wanted) else wanted
 
@@ -174,7 +166,7 @@ class Registry:
     async def declare_files(self, files: Mapping[str, str], wanted: Mapping[str, Workspace]) -> list[str]:
         """Make what files declare be in force, and nothing that they declared once. `files` has the path by name.
 
-        Returns the names that custom resources declare too: those win over files.
+        Returns the names that custom resources declare or calls made too: those win over files.
         """
         self._files = dict(files)
         await self.refresh()
@@ -185,7 +177,7 @@ class Registry:
 
     async def _apply_file(self, wanted: Workspace) -> bool:
         def decide(current: Workspace | None) -> Workspace | None:
-            overruled = current is not None and current.source.kind == CUSTOM_RESOURCE
+            overruled = current is not None and current.source.kind in (CUSTOM_RESOURCE, API)
             return current if overruled or is_same(current, wanted) else wanted
 
         in_force, _ = await self._change(wanted.name, decide)
@@ -193,9 +185,13 @@ class Registry:
 
     async def _change(self, name: str, decide: Decide) -> tuple[Workspace | None, bool]:
         result = await self._store.change(name, decide)
+        await self.catch_up()
+        return result
+
+    async def catch_up(self) -> None:
+        """Take in what this replica has just written, so that who asked for it finds it here."""
         with suppress(Unavailable):  # it is written; this copy follows when the store is back
             await self.refresh()
-        return result
 
     def _require_no_file(self, name: str, current: Workspace | None) -> None:
         """Raise when a file declares the workspace and is in force: two sources must not overwrite each other."""
@@ -249,6 +245,16 @@ class Registry:
                 dependency="postgres",
             )
         return self._workspaces
+
+
+def require_not_called(current: Workspace | None) -> None:
+    """Raise when a call made the workspace without an object: one must not take the other's place by its name."""
+    if current is not None and current.source.kind == API:
+        raise FailedPrecondition(
+            f'workspace "{current.name}" was made by a call: delete it there first, or choose another name',
+            reason=Reason.CONFLICT,
+            workspace=current.name,
+        )
 
 
 def require_newer(current: Workspace | None, wanted: Workspace) -> None:

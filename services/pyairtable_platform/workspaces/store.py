@@ -1,45 +1,39 @@
 """PostgreSQL: the workspaces, and the order in which they changed (schema workspaces).
 
-Writers take turns (they lock the one row of `registry`), so that revisions become visible in their order: whoever has
-read up to a revision has missed none before it. A workspace's version is the revision of its last change, which
-therefore grows over removal and re-creation too.
+Writers take turns (they lock the one row of `registry`, writing.py), so that revisions become visible in their order:
+whoever has read up to a revision has missed none before it. A workspace's version is the revision of its last change,
+which therefore grows over removal and re-creation too.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
-from pyairtable_platform.common.workspace import Workspace, declared_members
+from pyairtable_platform.common.workspace import Workspace
 
+from .content import from_json, from_row, to_json
 from .service import Applied, Decide, Loaded, Removed
+from .writing import MEMBERS, NOTIFY_CHANNEL, Writing
+
+__all__ = ["NOTIFY_CHANNEL", "SCHEMA", "WorkspaceStore", "from_json", "to_json"]
 
 SCHEMA = "workspaces"
-NOTIFY_CHANNEL = "workspaces_changed"
 
-_JSON = TypeAdapter(Workspace)
-
+# One statement: members must not be newer than the revision that tells of them.
 _LOAD = text(
-    "SELECT registry.id, registry.revision AS latest, changed.name, changed.revision, changed.content "
-    "FROM registry LEFT JOIN workspaces changed ON changed.revision > :after ORDER BY changed.revision"
+    "SELECT registry.id, registry.revision AS latest, workspaces.name, workspaces.revision, workspaces.content, "  # noqa: S608 - constants
+    f"{MEMBERS} FROM registry LEFT JOIN workspaces ON workspaces.revision > :after ORDER BY workspaces.revision"
 )
-_LOCK = text("SELECT revision FROM registry FOR UPDATE")
-_READ = text("SELECT content, revision FROM workspaces WHERE name = :name")
-_STEP = text("UPDATE registry SET revision = revision + 1 RETURNING revision")
-_WRITE = text(
-    "INSERT INTO workspaces (name, revision, content) VALUES (:name, :revision, :content) "
-    "ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, content = excluded.content, changed_at = now()"
-)
-_NOTIFY = text("SELECT pg_notify(:channel, '')")
 
 
 class WorkspaceStore:
-    """RegistryStore in PostgreSQL."""
+    """RegistryStore in PostgreSQL, and the transactions of what hangs on the registry."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -52,41 +46,26 @@ class WorkspaceStore:
         return Loaded(rows[0].id, rows[0].latest, changes)
 
     async def change(self, name: str, decide: Decide) -> tuple[Workspace | None, bool]:
-        async with transaction(self._engine, name) as connection:
-            await connection.execute(_LOCK)
-            row = (await connection.execute(_READ, {"name": name})).first()
-            current = from_json(row.content, row.revision) if row is not None and row.content is not None else None
+        async with self.writing(name) as writing:
+            current = await writing.current(name)
             wanted = decide(current)
             if wanted is current:
                 return current, False
-            revision = int((await connection.execute(_STEP)).scalar_one())
-            content = None if wanted is None else to_json(wanted)
-            await connection.execute(_WRITE, {"name": name, "revision": revision, "content": content})
-            await connection.execute(_NOTIFY, {"channel": NOTIFY_CHANNEL})
-        return (None if content is None else from_json(content, revision)), True
+            await writing.put(name, current, wanted)
+            return await writing.current(name), True
 
+    @asynccontextmanager
+    async def writing(self, workspace: str) -> AsyncIterator[Writing]:
+        """A transaction that holds the writers' lock, about one workspace or EVERY_WORKSPACE."""
+        async with transaction(self._engine, workspace) as connection:
+            yield await Writing.begin(connection)
 
-def to_json(workspace: Workspace) -> str:
-    """What is stored of a workspace."""
-    return _JSON.dump_json(workspace, exclude={"version", "members"}).decode()
-
-
-def from_json(content: str, revision: int) -> Workspace:
-    """A stored workspace. Keys that a later version wrote are passed over."""
-    value: dict[str, Any] = {**_parsed(content), "version": revision}
-    workspace = _JSON.validate_python(value)
-    return replace(workspace, members=declared_members(workspace.owners))
-
-
-def _parsed(content: str) -> dict[str, Any]:
-    value: dict[str, Any] = _OBJECT.validate_json(content)
-    return value
-
-
-_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+    @asynccontextmanager
+    async def transaction(self, workspace: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction without the lock, about one workspace or EVERY_WORKSPACE."""
+        async with transaction(self._engine, workspace) as connection:
+            yield connection
 
 
 def _change(row: Any) -> Applied | Removed:
-    if row.content is None:
-        return Removed(row.name, row.revision)
-    return Applied(from_json(row.content, row.revision))
+    return Removed(row.name, row.revision) if row.content is None else Applied(from_row(row))

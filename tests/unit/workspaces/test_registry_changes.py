@@ -8,6 +8,7 @@ import pytest
 from unit.workspaces.memory_store import MemoryStore, workspace
 
 from pyairtable_platform.common.errors import NotFound, Unavailable
+from pyairtable_platform.workspaces.listing import page_of
 from pyairtable_platform.workspaces.service import QUEUED_CHANGES, Applied, Change, Registry, Removed, Snapshot
 
 
@@ -135,7 +136,7 @@ async def test_pages_go_on_where_the_last_one_ended(registry: Registry) -> None:
         await registry.apply(workspace(name))
     names, token = [], ""
     while True:
-        page, token = registry.page(2, token)
+        page, token = page_of(registry.snapshot().workspaces, 2, token)
         names += [item.name for item in page]
         if not token:
             break

@@ -1,0 +1,1 @@
+"""What was changed in workspaces, and by whom."""

@@ -1,0 +1,1 @@
+"""Members and invitations: who may use a workspace, and with which role."""

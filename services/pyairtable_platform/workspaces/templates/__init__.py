@@ -1,0 +1,1 @@
+"""What a base can be made of."""
