@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pyairtable_platform.common import context
@@ -21,21 +21,13 @@ from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as sagas
 from pyairtable_protos.sagas.v1 import saga_service_pb2_grpc
 
+from .records import Account
+
 STATE_SECONDS = 10.0
 """A profile is locked while auth is asked."""
 
 EXPORT_SECONDS = 30.0
 ERASURE = "person_erasure"
-
-
-@dataclass(frozen=True)
-class Account:
-    """What auth says of a person's account."""
-
-    user_id: str
-    email: str
-    user_name: str
-    is_disabled: bool
 
 
 class Accounts:

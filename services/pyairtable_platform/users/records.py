@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from pyairtable_platform.common.errors import NotFound, Reason
+
 RESTORABLE = timedelta(days=30)
 """How long a deletion can be taken back."""
 
@@ -43,6 +45,16 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What auth says of a person's account."""
+
+    user_id: str
+    email: str
+    user_name: str
+    is_disabled: bool
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a listing goes on: behind the person with this name to sort by and this id."""
 
@@ -56,6 +68,11 @@ class Page:
 
     profiles: Sequence[Profile]
     last: Place | None
+
+
+def unknown(user_id: str) -> NotFound:
+    """The error for a person who is not known."""
+    return NotFound(f'there is no person "{user_id}"', reason=Reason.USER_NOT_FOUND, user=user_id)
 
 
 class LockedProfile(Protocol):

@@ -10,9 +10,7 @@ from typing import Any, Protocol
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput
 
 from . import fields, names
-from .peers import Account
-from .records import RESTORABLE, Page, Preferences, Profile, Store
-from .store import unknown
+from .records import RESTORABLE, Account, Page, Preferences, Profile, Store, unknown
 
 
 class Accounts(Protocol):

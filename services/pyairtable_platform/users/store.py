@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pyairtable_platform.common import effects
 from pyairtable_platform.common.database import NO_WORKSPACE, transaction
-from pyairtable_platform.common.errors import FailedPrecondition, NotFound, Reason
+from pyairtable_platform.common.errors import FailedPrecondition, Reason
 
 from .names import sort_name, words_of
-from .records import Page, Place, Preferences, Profile
+from .records import Page, Place, Preferences, Profile, unknown
 
 _PREFERENCES = [column.name for column in fields(Preferences)]
 _OWN = [column.name for column in fields(Profile) if column.name != "preferences"]
@@ -118,11 +118,6 @@ class UserStore:
                 return {"profiles": 1} if found else {}
 
             return await effects.once(connection, key, request, delete)
-
-
-def unknown(user_id: str) -> NotFound:
-    """The error for a person who is not known."""
-    return NotFound(f'there is no person "{user_id}"', reason=Reason.USER_NOT_FOUND, user=user_id)
 
 
 def page_query(count: int, with_deleted: bool) -> TextClause:

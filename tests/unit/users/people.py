@@ -10,10 +10,8 @@ from typing import Any
 
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.users.names import sort_name, words_of
-from pyairtable_platform.users.peers import Account
-from pyairtable_platform.users.records import Page, Place, Profile
+from pyairtable_platform.users.records import Account, Page, Place, Profile, unknown
 from pyairtable_platform.users.service import UserService
-from pyairtable_platform.users.store import unknown
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 

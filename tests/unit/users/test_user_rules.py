@@ -8,7 +8,7 @@ import pytest
 from unit.users.people import EPOCH, Users, person
 
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason, Unavailable
-from pyairtable_platform.users.peers import Account
+from pyairtable_platform.users.records import Account
 
 
 async def test_an_update_sets_what_it_names_and_nothing_else(users: Users) -> None:
