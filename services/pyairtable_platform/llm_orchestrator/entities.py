@@ -111,13 +111,20 @@ class SessionCost:
 
 
 @dataclass(frozen=True)
-class NewRun:
-    """A turn that is asked for, by a tenant (`Workspace.tenant`).
-
-    `digest` tells two requests with the same idempotency key apart.
-    """
+class Whose:
+    """Whose chats: a tenant's (`Workspace.tenant`), and in it one person's, or, with no owner, those that its keys and
+    peers share. Ids of sessions and idempotency keys are each owner's own."""
 
     tenant: str
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A turn that is asked for. `digest` tells two requests with the same idempotency key apart."""
+
+    whose: Whose
+    principal: str
     session_id: str
     message: str
     seeds: Sequence[tuple[str, str]]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from pyairtable_platform.common.errors import Unavailable
 
-from .entities import RunEvent
+from .entities import RunEvent, Whose
 from .store.runs import EVENTS_AT_ONCE, RunStore
 from .wakeups import Wakeups
 
@@ -23,7 +23,7 @@ class LogReader:
         self._runs = runs
         self._wakeups = wakeups
 
-    async def follow(self, tenant: str, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+    async def follow(self, whose: Whose, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield every event after an id, in order, until the run has ended.
 
         Raises NotFound (also when the session is deleted meanwhile) and Unavailable.
@@ -31,7 +31,7 @@ class LogReader:
         with self._wakeups.waiting_for(run_id) as woken:
             while True:
                 woken.clear()  # before looking: what is written from here on wakes us again
-                ended, events = await self._look(tenant, run_id, after)
+                ended, events = await self._look(whose, run_id, after)
                 for event in events:
                     yield event
                     after = event.id
@@ -42,12 +42,12 @@ class LogReader:
                 if len(events) < EVENTS_AT_ONCE:
                     await _wait(woken)
 
-    async def _look(self, tenant: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
+    async def _look(self, whose: Whose, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Read on; a database that is away for a moment is no reason to end a stream that may go on."""
         patience_ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return await self._runs.events_after(tenant, run_id, after)
+                return await self._runs.events_after(whose, run_id, after)
             except Unavailable:
                 if time.monotonic() > patience_ends:
                     raise

@@ -13,18 +13,21 @@ from pyairtable_platform.common.registry import WorkspaceRegistry
 from pyairtable_platform.common.secret_sources import open_secrets
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
+from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 
 from .catalog import load_catalog
 from .follow import LogReader
 from .gemini import Gemini
 from .keys import WHAT, ModelKeys
 from .loop import Limits, ToolLoop
+from .person_data import PersonDataServicer
 from .ports import Model, ToolServer
 from .service import ChatService, Defaults
 from .servicer import ChatServicer
 from .settings import Settings
 from .store.journal import RunJournal
 from .store.leases import LeaseStore
+from .store.people import PeopleStore
 from .store.rows import NOTIFY_CHANNEL
 from .store.runs import RunStore
 from .store.sessions import SessionStore
@@ -83,7 +86,12 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                     ChatServicer(chats),
                     chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
                     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
-                )
+                ),
+                Servicer(
+                    PersonDataServicer(PeopleStore(engine)),
+                    person_data_pb2_grpc.add_PersonDataServiceServicer_to_server,
+                    person_data_pb2.DESCRIPTOR.services_by_name["PersonDataService"],
+                ),
             ],
             checks={"postgres": lambda: check_database(engine), "workspaces": registry.check},
             optional_checks=optional,

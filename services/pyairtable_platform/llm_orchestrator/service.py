@@ -14,7 +14,7 @@ from pyairtable_platform.common import context
 from pyairtable_platform.common.errors import Cancelled, DeadlineExceeded, InvalidInput
 from pyairtable_platform.common.registry import Workspace
 
-from .entities import Message, NewRun, Run, RunEvent, RunState, Session, SessionCost
+from .entities import Message, NewRun, Run, RunEvent, RunState, Session, SessionCost, Whose
 from .failures import error_of
 from .follow import LogReader
 from .store.runs import RunStore
@@ -61,23 +61,23 @@ class ChatService:
         self._lease_seconds = lease_seconds
         self._defaults = defaults
 
-    async def start(self, ask: Ask) -> tuple[str, str]:
-        """Accept a message; returns tenant and id of its run, which goes on whether anybody waits or not."""
+    async def start(self, ask: Ask) -> tuple[Whose, str]:
+        """Accept a message; returns owner and id of its run, which goes on whether anybody waits or not."""
         workspace = self._resolve(ask.workspace)
         await self._check_model(workspace)
         new = self._new_run(ask, workspace)
         run_id, lease = await self._runs.start(new, owner=self._worker.owner(), lease_seconds=self._lease_seconds)
         if lease is not None and lease.owner:
             self._worker.take(lease)
-        return workspace.tenant, run_id
+        return new.whose, run_id
 
     async def chat(self, ask: Ask) -> Run:
         """Accept a message and wait for the answer. A run that fails is raised as the error it failed with."""
-        tenant, run_id = await self.start(ask)
+        whose, run_id = await self.start(ask)
         left = context.remaining_seconds()
         try:
             async with asyncio.timeout(None if left is None else max(0.1, left - _ANSWER_SECONDS)):
-                async for _ in self._reader.follow(tenant, run_id):
+                async for _ in self._reader.follow(whose, run_id):
                     pass
         except TimeoutError as error:
             if isinstance(error, DeadlineExceeded):
@@ -87,53 +87,56 @@ class ChatService:
                 f"(GET /runs/{run_id}/events)",
                 run=run_id,
             ) from error
-        return completed(await self._runs.get(tenant, run_id))
+        return completed(await self._runs.get(whose, run_id))
 
     async def stream(self, ask: Ask) -> AsyncIterator[RunEvent]:
         """Accept a message and follow its run."""
-        tenant, run_id = await self.start(ask)
-        async for event in self._reader.follow(tenant, run_id):
+        whose, run_id = await self.start(ask)
+        async for event in self._reader.follow(whose, run_id):
             yield event
 
     async def watch(self, workspace: str, run_id: str, after: int) -> AsyncIterator[RunEvent]:
         """Follow a run from an event on."""
-        tenant = self._resolve(workspace).tenant
-        run = await self._runs.get(tenant, run_id)
-        async for event in self._reader.follow(tenant, run.id, after):
+        whose = self._whose(workspace)
+        run = await self._runs.get(whose, run_id)
+        async for event in self._reader.follow(whose, run.id, after):
             yield event
 
     async def get_run(self, workspace: str, run_id: str) -> Run:
         """A run as it stands."""
-        return await self._runs.get(self._resolve(workspace).tenant, run_id)
+        return await self._runs.get(self._whose(workspace), run_id)
 
     async def cancel_run(self, workspace: str, run_id: str) -> Run:
         """Ask for a run to be stopped, wherever its worker is."""
-        tenant = self._resolve(workspace).tenant
-        await self._runs.request_cancel(tenant, run_id)
-        return await self._runs.get(tenant, run_id)
+        whose = self._whose(workspace)
+        await self._runs.request_cancel(whose, run_id)
+        return await self._runs.get(whose, run_id)
 
     async def list_sessions(self, workspace: str, page_size: int, page_token: str) -> tuple[list[Session], str]:
         """A page of sessions, the last used first."""
-        return await self._sessions.list_sessions(self._resolve(workspace).tenant, page_size or 50, page_token)
+        return await self._sessions.list_sessions(self._whose(workspace), page_size or 50, page_token)
 
     async def get_session(self, workspace: str, session_id: str) -> Session:
         """A session."""
-        return await self._sessions.get_session(self._resolve(workspace).tenant, known_id(session_id))
+        return await self._sessions.get_session(self._whose(workspace), known_id(session_id))
 
     async def list_messages(
         self, workspace: str, session_id: str, page_size: int, page_token: str
     ) -> tuple[list[Message], str]:
         """A page of messages, the oldest first."""
-        tenant = self._resolve(workspace).tenant
-        return await self._sessions.list_messages(tenant, known_id(session_id), page_size or 100, page_token)
+        whose = self._whose(workspace)
+        return await self._sessions.list_messages(whose, known_id(session_id), page_size or 100, page_token)
 
     async def delete_session(self, workspace: str, session_id: str) -> None:
         """Delete a session; a run in progress stops."""
-        await self._sessions.delete_session(self._resolve(workspace).tenant, known_id(session_id))
+        await self._sessions.delete_session(self._whose(workspace), known_id(session_id))
 
     async def session_cost(self, workspace: str, session_id: str) -> SessionCost:
         """Tokens and cost of a session."""
-        return await self._sessions.session_cost(self._resolve(workspace).tenant, known_id(session_id))
+        return await self._sessions.session_cost(self._whose(workspace), known_id(session_id))
+
+    def _whose(self, workspace: str) -> Whose:
+        return whose_chats(self._resolve(workspace))
 
     def _new_run(self, ask: Ask, workspace: Workspace) -> NewRun:
         message, seeds = conversation(ask)
@@ -141,7 +144,8 @@ class ChatService:
             without_nul(field, getattr(ask, field))
         budget = self._defaults.thinking_budget if ask.thinking_budget is None else ask.thinking_budget
         return NewRun(
-            tenant=workspace.tenant,
+            whose=whose_chats(workspace),
+            principal=principal(),
             session_id=ask.session_id or uuid.uuid4().hex,
             message=message,
             seeds=seeds,
@@ -162,6 +166,18 @@ class Defaults:
     model: str
     thinking_budget: int | None
     turn_seconds: float
+
+
+def whose_chats(workspace: Workspace) -> Whose:
+    """The chats that the caller sees in a workspace: a person their own, by whatever credential; others the shared."""
+    caller = context.identity()
+    return Whose(workspace.tenant, caller.user_id if caller else "")
+
+
+def principal() -> str:
+    """Who calls; empty for a peer that calls for nobody."""
+    caller = context.identity()
+    return caller.principal if caller else ""
 
 
 def conversation(ask: Ask) -> tuple[str, list[tuple[str, str]]]:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from pyairtable_platform.common import context
 from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.roles import Need
 
 from .ports import Tool, ToolCall, ToolServer
 
@@ -16,19 +18,23 @@ _DELAYS = (0.3, 0.6, 1.2)
 
 
 class CachedToolList:
-    """A tool server whose list is asked for once in KEEP_SECONDS, and again when the server is away for a moment."""
+    """A tool server whose list is asked for once in KEEP_SECONDS, and again when the server is away for a moment.
+
+    The list is that of the role of the work in progress: a model is told of no tool that its user may not use.
+    """
 
     def __init__(self, server: ToolServer) -> None:
         self._server = server
-        self._tools: Sequence[Tool] = ()
-        self._fetched_at: float | None = None
+        self._lists: dict[tuple[bool, ...], tuple[float, Sequence[Tool]]] = {}
 
     async def list_tools(self) -> Sequence[Tool]:
-        """Every tool there is. Raises Unavailable: a stale list would only move the failure into the calls."""
-        if self._fetched_at is None or time.monotonic() - self._fetched_at > KEEP_SECONDS:
-            self._tools = await self._fetch()
-            self._fetched_at = time.monotonic()
-        return self._tools
+        """The tools that may be used. Raises Unavailable: a stale list would only move the failure into the calls."""
+        rights = tuple(context.is_allowed(need) for need in Need)
+        known = self._lists.get(rights)
+        if known is None or time.monotonic() - known[0] > KEEP_SECONDS:
+            tools = await self._fetch()
+            known = self._lists[rights] = (time.monotonic(), tools)
+        return known[1]
 
     async def call(self, call: ToolCall) -> dict[str, Any]:
         """Run a tool."""

@@ -91,6 +91,8 @@ async def _add_headers(request: httpx2.Request) -> None:
         request.headers[context.REQUEST_ID_HEADER] = context.request_id()
     if context.current().tenant:
         request.headers[context.TENANT_HEADER] = context.current().tenant
+    if context.current().role:
+        request.headers[context.ROLE_HEADER] = context.current().role
     if tenant := context.identity():
         request.headers[context.AUTHORIZATION_HEADER] = f"Bearer {await tenant.forwarded_token()}"
     request.headers.update(outgoing_headers())

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pyairtable_platform.common.database import open_engine
+from pyairtable_platform.common.database import EVERY_WORKSPACE, open_engine, transaction
 from pyairtable_platform.common.errors import Cancelled, FailedPrecondition, Reason
 from pyairtable_platform.common.migrations import migrate_async
 from pyairtable_platform.common.settings import DatabaseSettings
-from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Whose
 from pyairtable_platform.llm_orchestrator.ports import (
     Cost,
     FunctionCall,
@@ -31,8 +31,10 @@ from pyairtable_platform.llm_orchestrator.store.leases import LeaseStore
 from pyairtable_platform.llm_orchestrator.store.runs import RunStore
 from pyairtable_platform.llm_orchestrator.store.sessions import SessionStore
 
+ACME = Whose("acme")
 NEW = NewRun(
-    tenant="acme",
+    whose=ACME,
+    principal="",
     session_id="s",
     message="hello",
     seeds=(),
@@ -61,7 +63,7 @@ async def begin(engine: AsyncEngine, new: NewRun = NEW, lease_seconds: float = 6
 
 
 async def read(engine: AsyncEngine, lease: Lease) -> list[tuple[int, EventKind]]:
-    _, events = await RunStore(engine).events_after("acme", lease.run_id, 0)
+    _, events = await RunStore(engine).events_after(ACME, lease.run_id, 0)
     return [(event.id, event.kind) for event in events]
 
 
@@ -72,7 +74,7 @@ async def test_event_ids_have_no_gaps_whoever_writes_at_once(engine: AsyncEngine
     await journal.complete(COST)
     events = await read(engine, lease)
     assert [event_id for event_id, _ in events] == list(range(1, 23))
-    run = await RunStore(engine).get("acme", lease.run_id)
+    run = await RunStore(engine).get(ACME, lease.run_id)
     assert sorted(run.response.split()) == sorted(str(number) for number in range(20))
 
 
@@ -121,7 +123,7 @@ async def test_an_abandoned_run_has_one_taker(engine: AsyncEngine) -> None:
 async def test_a_run_that_somebody_is_taking_is_not_waited_for(engine: AsyncEngine) -> None:
     first = await begin(engine, replace(NEW, session_id="a"), lease_seconds=-1)
     second = await begin(engine, replace(NEW, session_id="b"), lease_seconds=-1)
-    async with engine.begin() as taking, asyncio.timeout(10):
+    async with transaction(engine, "acme") as taking, asyncio.timeout(10):
         await taking.execute(sa.select(tables.runs).where(tables.runs.c.id == first.run_id).with_for_update())
         claimed = await LeaseStore(engine, owner="other", seconds=60).claim(10)
     assert [lease.run_id for lease in claimed] == [second.run_id]
@@ -164,7 +166,7 @@ async def test_text_that_a_column_cannot_hold_is_left_out(engine: AsyncEngine) -
     journal = RunJournal(engine, lease)
     await journal.add_text("a\x00b\ud800c")
     await journal.complete(COST)
-    run = await RunStore(engine).get("acme", lease.run_id)
+    run = await RunStore(engine).get(ACME, lease.run_id)
     assert run.response == "ab?c"
 
 
@@ -188,9 +190,9 @@ async def test_open_calls_are_closed_when_a_run_ends(engine: AsyncEngine) -> Non
 async def test_costs_without_a_price_make_the_sessions_cost_unknown(engine: AsyncEngine) -> None:
     await RunJournal(engine, await begin(engine)).complete(COST)
     sessions = SessionStore(engine)
-    assert (await sessions.session_cost("acme", "s")).cost.usd == 0
+    assert (await sessions.session_cost(ACME, "s")).cost.usd == 0
     await RunJournal(engine, await begin(engine)).complete(replace(COST, usd=None))
-    cost = await sessions.session_cost("acme", "s")
+    cost = await sessions.session_cost(ACME, "s")
     assert cost.runs == 2 and cost.cost.usd is None and cost.cost.usage.total_tokens == 32
 
 
@@ -200,8 +202,8 @@ async def test_deleting_a_session_leaves_no_row(engine: AsyncEngine) -> None:
     call = PlannedCall("1.1", FunctionCall("look", {}))
     await journal.add_step(Step({"role": "model", "parts": []}, [call]), thoughts="", cost=COST)
     await journal.complete(COST)
-    await SessionStore(engine).delete_session("acme", "s")
-    async with engine.connect() as connection:
+    await SessionStore(engine).delete_session(ACME, "s")
+    async with transaction(engine, EVERY_WORKSPACE) as connection:
         for table in tables.metadata.sorted_tables:
             rows = (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
             assert rows == 0, table.name

@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pyairtable_platform.llm_orchestrator.entities import RunState
+from pyairtable_platform.llm_orchestrator.entities import RunState, Whose
 from pyairtable_platform.llm_orchestrator.ports import Content, FunctionCall, PlannedCall, Step, ToolOutcome
 from pyairtable_platform.llm_orchestrator.prompt import assistant_content, trimmed, user_content
 from pyairtable_platform.llm_orchestrator.tool_round import tool_content
 
+from .rows import of_session
 from .tables import messages, run_steps, runs, tool_calls
 
 Calls = dict[tuple[str, int], list[Any]]
@@ -33,7 +34,7 @@ class Before:
 
 async def load(connection: AsyncConnection, run: Any, max_tokens: int) -> Before:
     """Read a turn's conversation, trimmed to whole turns, and its own steps."""
-    session = sa.and_(runs.c.workspace == run.workspace, runs.c.session_id == run.session_id)
+    session = of_session(runs, Whose(run.workspace, run.owner), run.session_id)
     query = sa.select(runs).where(session, runs.c.position < run.position)
     rows = (await connection.execute(query.order_by(runs.c.position.desc()).limit(_TURNS))).all()
     calls = await _calls(connection, [run.id, *(row.id for row in rows)])
@@ -78,8 +79,8 @@ def turn_contents(run: Any, steps: Sequence[Step]) -> list[Content]:
 
 async def _seeds(connection: AsyncConnection, run: Any) -> list[list[Content]]:
     """What the caller brought along, in turns that begin with the user."""
-    of_session = sa.and_(messages.c.workspace == run.workspace, messages.c.session_id == run.session_id)
-    query = sa.select(messages).where(of_session, messages.c.run_id.is_(None)).order_by(messages.c.position)
+    session = of_session(messages, Whose(run.workspace, run.owner), run.session_id)
+    query = sa.select(messages).where(session, messages.c.run_id.is_(None)).order_by(messages.c.position)
     turns: list[list[Content]] = []
     for row in await connection.execute(query):
         if row.role == "user" or not turns:

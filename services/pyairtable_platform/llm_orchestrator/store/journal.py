@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.database import transaction
 from pyairtable_platform.common.errors import Cancelled, OutcomeUnknown, PyAirtableError, Unavailable
 from pyairtable_platform.llm_orchestrator.catalog import dollars
-from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, RunState
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, RunState, Whose
 from pyairtable_platform.llm_orchestrator.ports import (
     Cost,
     LeaseLost,
@@ -27,7 +27,7 @@ from pyairtable_platform.llm_orchestrator.ports import (
     ToolOutcome,
 )
 
-from .rows import cost_columns, cost_of, new_events, storable, together, tools_used
+from .rows import cost_columns, cost_of, new_events, storable, theirs, together, tools_used
 from .tables import messages, run_steps, runs, sessions, tool_calls
 
 WRITE_SECONDS = 10.0
@@ -144,12 +144,11 @@ class RunJournal:
         )
         update = sa.update(runs).where(mine).values(last_event=runs.c.last_event + events, **columns)
         try:
-            with database_errors():
-                async with asyncio.timeout(WRITE_SECONDS), self._engine.begin() as connection:
-                    row = (await connection.execute(update.returning(runs, tools_used()))).one_or_none()
-                    if row is None:
-                        raise LeaseLost(self._lease.run_id)
-                    yield connection, row
+            async with asyncio.timeout(WRITE_SECONDS), transaction(self._engine, self._lease.tenant) as connection:
+                row = (await connection.execute(update.returning(runs, tools_used()))).one_or_none()
+                if row is None:
+                    raise LeaseLost(self._lease.run_id)
+                yield connection, row
         except (Unavailable, TimeoutError) as error:
             raise LogUnavailable(str(error)) from error
 
@@ -190,6 +189,7 @@ def _answer(row: Any) -> list[sa.Insert | sa.Update]:
     now = sa.func.clock_timestamp()
     message = sa.insert(messages).values(
         workspace=row.workspace,
+        owner=row.owner,
         session_id=row.session_id,
         role="assistant",
         content=row.response,
@@ -197,7 +197,7 @@ def _answer(row: Any) -> list[sa.Insert | sa.Update]:
         tools_used=row.tools_used,
         created_at=now,
     )
-    session = sa.and_(sessions.c.workspace == row.workspace, sessions.c.id == row.session_id)
+    session = sa.and_(theirs(sessions, Whose(row.workspace, row.owner)), sessions.c.id == row.session_id)
     return [message, sa.update(sessions).where(session).values(updated_at=now)]
 
 

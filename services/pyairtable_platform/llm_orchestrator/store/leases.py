@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.workspace import name_of
 from pyairtable_platform.llm_orchestrator.entities import Lease, RunState
@@ -53,14 +53,14 @@ class LeaseStore:
             .values(lease_owner=self.owner, lease_token=runs.c.lease_token + 1, lease_until=self._until())
             .returning(runs.c.id, runs.c.lease_token, runs.c.workspace, runs.c.request_id)
         )
-        with database_errors():
-            async with self._engine.begin() as connection:
-                rows = (await connection.execute(update)).all()
+        # Workers serve all workspaces.
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
+            rows = (await connection.execute(update)).all()
         return [Lease(row.id, row.lease_token, row.workspace, row.request_id, self.owner) for row in rows]
 
     async def renew(self, lease: Lease) -> bool:
         """Keep a lease; returns whether somebody wants the run stopped. Raises LeaseLost or LogUnavailable."""
-        async with self._connected() as connection:
+        async with self._connected(lease) as connection:
             update = sa.update(runs).where(_mine(lease)).values(lease_until=self._until())
             row = (await connection.execute(update.returning(runs.c.cancel_requested_at))).one_or_none()
         if row is None:
@@ -69,14 +69,14 @@ class LeaseStore:
 
     async def release(self, lease: Lease) -> None:
         """Give a run back, so that another worker takes it at once. Raises LogUnavailable."""
-        async with self._connected() as connection:
+        async with self._connected(lease) as connection:
             given_back = {"lease_owner": "", "lease_until": sa.func.clock_timestamp()}
             await connection.execute(sa.update(runs).where(_mine(lease)).values(**given_back))
 
     async def load(self, lease: Lease, *, history_tokens: int) -> Claimed:
         """Read a turn as the log has it. Raises LeaseLost or LogUnavailable."""
         left = sa.extract("epoch", runs.c.deadline_at - sa.func.clock_timestamp()).label("seconds_left")
-        async with self._connected() as connection:
+        async with self._connected(lease) as connection:
             row = (await connection.execute(sa.select(runs, left).where(_mine(lease)))).one_or_none()
             if row is None:
                 raise LeaseLost(lease.run_id)
@@ -87,11 +87,10 @@ class LeaseStore:
         return sa.func.clock_timestamp() + sa.func.make_interval(0, 0, 0, 0, 0, 0, self.seconds)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+    async def _connected(self, lease: Lease) -> AsyncIterator[AsyncConnection]:
         try:
-            with database_errors():
-                async with self._engine.begin() as connection:
-                    yield connection
+            async with transaction(self._engine, lease.tenant) as connection:
+                yield connection
         except Unavailable as error:
             raise LogUnavailable(str(error)) from error
 

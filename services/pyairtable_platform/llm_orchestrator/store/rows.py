@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.common.workspace import name_of
-from pyairtable_platform.llm_orchestrator.entities import EventKind, Run, RunFailure, RunState
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Run, RunFailure, RunState, Whose
 from pyairtable_platform.llm_orchestrator.ports import Cost, Usage
 
 from .tables import run_events, runs, tool_calls
@@ -103,6 +103,16 @@ async def notify(connection: AsyncConnection, key: str) -> None:
     await connection.execute(sa.select(sa.func.pg_notify(NOTIFY_CHANNEL, key)))
 
 
-def of_run(run_id: str, tenant: str) -> sa.ColumnElement[bool]:
-    """The run of that id, if it belongs to the tenant."""
-    return sa.and_(runs.c.id == run_id, runs.c.workspace == tenant)
+def of_run(run_id: str, whose: Whose) -> sa.ColumnElement[bool]:
+    """The run of that id, if it is theirs."""
+    return sa.and_(runs.c.id == run_id, theirs(runs, whose))
+
+
+def theirs(table: sa.Table, whose: Whose) -> sa.ColumnElement[bool]:
+    """Rows of sessions, messages or runs that are theirs."""
+    return sa.and_(table.c.workspace == whose.tenant, table.c.owner == whose.owner)
+
+
+def of_session(table: sa.Table, whose: Whose, session_id: str) -> sa.ColumnElement[bool]:
+    """Messages or runs of one of their sessions."""
+    return sa.and_(theirs(table, whose), table.c.session_id == session_id)

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.database import transaction
 from pyairtable_platform.common.errors import Conflict, FailedPrecondition, NotFound, Reason
-from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState
+from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState, Whose
 
-from .rows import cancel_key, new_events, notify, of_run, run_of, together, tools_used
+from .rows import cancel_key, new_events, notify, of_run, of_session, run_of, theirs, together, tools_used
 from .tables import messages, run_events, runs, sessions
 
 EVENTS_AT_ONCE = 500
@@ -44,18 +44,17 @@ class RunStore:
                 raise _session_busy(new.session_id, busy)
         raise _session_busy(new.session_id, "")
 
-    async def get(self, tenant: str, run_id: str) -> Run:
+    async def get(self, whose: Whose, run_id: str) -> Run:
         """The run. Raises NotFound."""
         key = run_key(run_id)
-        with database_errors():
-            async with self._engine.connect() as connection:
-                query = sa.select(runs, tools_used()).where(of_run(key, tenant))
-                row = (await connection.execute(query)).one_or_none()
+        async with transaction(self._engine, whose.tenant) as connection:
+            query = sa.select(runs, tools_used()).where(of_run(key, whose))
+            row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise unknown_run(run_id)
         return run_of(row)
 
-    async def events_after(self, tenant: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
+    async def events_after(self, whose: Whose, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
 
         One statement, so that an end and the last event are seen together or not at all.
@@ -65,50 +64,47 @@ class RunStore:
         query = (
             sa.select(runs.c.state, run_events)
             .select_from(runs.outerjoin(run_events, later))
-            .where(of_run(key, tenant))
+            .where(of_run(key, whose))
             .order_by(run_events.c.id)
             .limit(EVENTS_AT_ONCE)
         )
-        with database_errors():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(query)).all()
+        async with transaction(self._engine, whose.tenant) as connection:
+            rows = (await connection.execute(query)).all()
         if not rows:
             raise unknown_run(run_id)
         events = [_event(row) for row in rows if row.id is not None]
         return rows[0].state != RunState.RUNNING, events
 
-    async def request_cancel(self, tenant: str, run_id: str) -> None:
+    async def request_cancel(self, whose: Whose, run_id: str) -> None:
         """Ask the worker of a run to stop it; does nothing to one that has ended. Raises NotFound."""
         key = run_key(run_id)
         asked = sa.func.coalesce(runs.c.cancel_requested_at, sa.func.clock_timestamp())
-        update = sa.update(runs).where(of_run(key, tenant)).values(cancel_requested_at=asked)
-        with database_errors():
-            async with self._engine.begin() as connection:
-                if (await connection.execute(update)).rowcount == 0:
-                    raise unknown_run(run_id)
-                await notify(connection, cancel_key(key))
+        update = sa.update(runs).where(of_run(key, whose)).values(cancel_requested_at=asked)
+        async with transaction(self._engine, whose.tenant) as connection:
+            if (await connection.execute(update)).rowcount == 0:
+                raise unknown_run(run_id)
+            await notify(connection, cancel_key(key))
 
     async def _insert(self, new: NewRun, owner: str, lease_seconds: float) -> Lease | None:
         """Insert session, run, message and first event; None (and nothing written) when the run cannot be new."""
-        with database_errors():
-            async with self._engine.connect() as connection, connection.begin() as transaction:
-                await _touch_session(connection, new)
-                row = await _insert_run(connection, new, owner, lease_seconds)
-                if row is None:
-                    await transaction.rollback()
-                    return None
-                await _add_seeds(connection, new)
-                started = {"session_id": new.session_id, "model": new.model}
-                first_event = new_events(row.id, 1, [(EventKind.STARTED, started)])
-                message = _message(new, "user", new.message, row.id)
-                await together(connection, [message, first_event], wake=row.id)
-        return Lease(row.id, row.lease_token, new.tenant, new.request_id, owner)
+        async with transaction(self._engine, new.whose.tenant) as connection:
+            await _touch_session(connection, new)
+            row = await _insert_run(connection, new, owner, lease_seconds)
+            if row is None:
+                await connection.rollback()
+                return None
+            await _add_seeds(connection, new)
+            started = {"session_id": new.session_id, "model": new.model}
+            first_event = new_events(row.id, 1, [(EventKind.STARTED, started)])
+            message = _message(new, "user", new.message, row.id)
+            await together(connection, [message, first_event], wake=row.id)
+        return Lease(row.id, row.lease_token, new.whose.tenant, new.request_id, owner)
 
     async def _first_with_key(self, new: NewRun) -> str | None:
         if not new.idempotency_key:
             return None
-        same_key = sa.and_(runs.c.workspace == new.tenant, runs.c.idempotency_key == new.idempotency_key)
-        row = await self._one(sa.select(runs.c.id, runs.c.digest).where(same_key))
+        same_key = sa.and_(theirs(runs, new.whose), runs.c.idempotency_key == new.idempotency_key)
+        row = await self._one(new.whose, sa.select(runs.c.id, runs.c.digest).where(same_key))
         if row is not None and row.digest != new.digest:
             raise FailedPrecondition(
                 "this idempotency_key was used with another request: take a new key for a new message",
@@ -117,14 +113,13 @@ class RunStore:
         return row.id if row is not None else None
 
     async def _in_progress(self, new: NewRun) -> str | None:
-        session = sa.and_(runs.c.workspace == new.tenant, runs.c.session_id == new.session_id)
-        row = await self._one(sa.select(runs.c.id).where(session, runs.c.state == RunState.RUNNING))
+        session = of_session(runs, new.whose, new.session_id)
+        row = await self._one(new.whose, sa.select(runs.c.id).where(session, runs.c.state == RunState.RUNNING))
         return row.id if row is not None else None
 
-    async def _one(self, query: sa.Select[Any]) -> Any:
-        with database_errors():
-            async with self._engine.connect() as connection:
-                return (await connection.execute(query)).one_or_none()
+    async def _one(self, whose: Whose, query: sa.Select[Any]) -> Any:
+        async with transaction(self._engine, whose.tenant) as connection:
+            return (await connection.execute(query)).one_or_none()
 
 
 def run_key(run_id: str) -> str:
@@ -153,17 +148,26 @@ async def _touch_session(connection: AsyncConnection, new: NewRun) -> None:
     """Make the session or mark it as used. The row lock lets two first messages of a session come one by one."""
     now = sa.func.clock_timestamp()
     made = insert(sessions).values(
-        workspace=new.tenant, id=new.session_id, title=title_of(new), created_at=now, updated_at=now
+        workspace=new.whose.tenant,
+        owner=new.whose.owner,
+        id=new.session_id,
+        principal=new.principal,
+        title=title_of(new),
+        created_at=now,
+        updated_at=now,
     )
-    await connection.execute(made.on_conflict_do_update(index_elements=["workspace", "id"], set_={"updated_at": now}))
+    key = ["workspace", "owner", "id"]
+    await connection.execute(made.on_conflict_do_update(index_elements=key, set_={"updated_at": now}))
 
 
 async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, lease_seconds: float) -> Any:
     now = sa.func.clock_timestamp()
     made = insert(runs).values(
         id=str(uuid.uuid4()),
-        workspace=new.tenant,
+        workspace=new.whose.tenant,
+        owner=new.whose.owner,
         session_id=new.session_id,
+        principal=new.principal,
         state=RunState.RUNNING,
         message=new.message,
         base_id=new.base_id,
@@ -186,8 +190,8 @@ async def _add_seeds(connection: AsyncConnection, new: NewRun) -> None:
     """The conversation that the caller brought along, if the session has none yet."""
     if not new.seeds:
         return
-    of_session = sa.and_(messages.c.workspace == new.tenant, messages.c.session_id == new.session_id)
-    if (await connection.execute(sa.select(sa.exists().where(of_session)))).scalar_one():
+    in_session = of_session(messages, new.whose, new.session_id)
+    if (await connection.execute(sa.select(sa.exists().where(in_session)))).scalar_one():
         return
     for role, text in new.seeds:  # one by one: positions follow the order
         await connection.execute(_message(new, role, text, None))
@@ -195,7 +199,8 @@ async def _add_seeds(connection: AsyncConnection, new: NewRun) -> None:
 
 def _message(new: NewRun, role: str, text: str, run_id: str | None) -> sa.Insert:
     return sa.insert(messages).values(
-        workspace=new.tenant,
+        workspace=new.whose.tenant,
+        owner=new.whose.owner,
         session_id=new.session_id,
         role=role,
         content=text,

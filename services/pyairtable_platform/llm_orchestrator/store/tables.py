@@ -12,11 +12,19 @@ metadata = sa.MetaData()
 
 _TIME = sa.DateTime(timezone=True)
 
+
+def _of_transaction() -> sa.Column[str]:
+    """The workspace, which the transaction says (`database.transaction`)."""
+    return sa.Column("workspace", sa.Text, nullable=False, server_default=sa.FetchedValue())
+
+
 sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("workspace", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True, server_default=""),  # a person; empty: nobody's
     sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("principal", sa.Text, nullable=False, server_default=""),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("updated_at", _TIME, nullable=False),
@@ -27,6 +35,7 @@ messages = sa.Table(
     metadata,
     sa.Column("position", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("workspace", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
     sa.Column("session_id", sa.Text, nullable=False),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("content", sa.Text, nullable=False),
@@ -41,7 +50,9 @@ runs = sa.Table(
     sa.Column("id", sa.Uuid(as_uuid=False), primary_key=True),
     sa.Column("position", sa.BigInteger, sa.Identity(always=True), nullable=False),
     sa.Column("workspace", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
     sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("principal", sa.Text, nullable=False, server_default=""),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("base_id", sa.Text, nullable=False),
@@ -76,6 +87,7 @@ runs = sa.Table(
 run_events = sa.Table(
     "run_events",
     metadata,
+    _of_transaction(),
     sa.Column("run_id", sa.Uuid(as_uuid=False), primary_key=True),
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("time", _TIME, nullable=False),
@@ -86,6 +98,7 @@ run_events = sa.Table(
 run_steps = sa.Table(
     "run_steps",
     metadata,
+    _of_transaction(),
     sa.Column("run_id", sa.Uuid(as_uuid=False), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("content", sa.JSON, nullable=False),
@@ -94,6 +107,7 @@ run_steps = sa.Table(
 tool_calls = sa.Table(
     "tool_calls",
     metadata,
+    _of_transaction(),
     sa.Column("run_id", sa.Uuid(as_uuid=False), primary_key=True),
     sa.Column("call_id", sa.Text, primary_key=True),
     sa.Column("position", sa.BigInteger, sa.Identity(always=True), nullable=False),
