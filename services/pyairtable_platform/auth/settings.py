@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 from pyairtable_platform.common.kubernetes_api import KubernetesSettings
 from pyairtable_platform.common.settings import (
     DatabaseSettings,
+    RedisSettings,
     ServiceSettings,
     UsersPeer,
     WorkspacesPeer,
@@ -17,12 +18,15 @@ from pyairtable_platform.common.settings import (
 )
 
 from .accounts.rules import folded_email
+from .accounts.settings import AccountSettings
 
 DEVELOPMENT_SECRET = "for development only"  # noqa: S105 - ENVIRONMENT=production refuses it
 SHORTEST_SECRET = 32
 
 
-class Settings(ServiceSettings, DatabaseSettings, KubernetesSettings, WorkspacesPeer, UsersPeer):
+class Settings(
+    ServiceSettings, DatabaseSettings, RedisSettings, KubernetesSettings, WorkspacesPeer, UsersPeer, AccountSettings
+):
     """What the auth service can be told."""
 
     http_port: int = Field(default=8004, ge=0, le=65535)

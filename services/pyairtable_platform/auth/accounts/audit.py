@@ -30,7 +30,7 @@ _PAGE = text(
     "AND (CAST(:before AS bigint) IS NULL OR event_id < :before) ORDER BY event_id DESC LIMIT :size"
 )
 _DISOWN = text("UPDATE audit SET user_id = '', address = '', details = '{}' WHERE user_id = :user_id")
-_CLEAN = text("DELETE FROM audit WHERE occurred_at < clock_timestamp() - :kept")
+_CLEAN = text("DELETE FROM audit WHERE occurred_at < clock_timestamp() - CAST(:kept AS interval)")
 
 
 @dataclass(frozen=True)

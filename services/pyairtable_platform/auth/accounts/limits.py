@@ -23,10 +23,12 @@ _TAKE = text(
     "WHERE greatest(attempts.full_at, clock_timestamp()) + :every <= clock_timestamp() + :deep RETURNING 1"
 )
 _WAIT = text(
-    "SELECT extract(epoch FROM full_at + :every - :deep - clock_timestamp())::float FROM attempts "
-    "WHERE scope = :scope AND subject = :subject"
+    "SELECT CAST(extract(epoch FROM full_at + CAST(:every AS interval) - CAST(:deep AS interval) - clock_timestamp()) "
+    "AS float) FROM attempts WHERE scope = :scope AND subject = :subject"
 )
-_GIVE_BACK = text("UPDATE attempts SET full_at = full_at - :every WHERE scope = :scope AND subject = :subject")
+_GIVE_BACK = text(
+    "UPDATE attempts SET full_at = full_at - CAST(:every AS interval) WHERE scope = :scope AND subject = :subject"
+)
 _FORGET = text("DELETE FROM attempts WHERE scope = :scope AND subject = :subject")
 _CLEAN = text("DELETE FROM attempts WHERE full_at < clock_timestamp()")
 

@@ -46,7 +46,8 @@ _ROTATE = text(
 _SPEND = text("INSERT INTO spent_refresh_tokens (sha256, login_id) VALUES (:shown, :login_id)")
 _SHOWN_AGAIN = text(
     f"SELECT {_LISTED}, rotated_at, salt, refresh_sha256 = :shown AS is_current, {_IS_OPEN} AS is_open, "  # noqa: S608
-    "coalesce(previous_sha256 = :shown, false) AND rotated_at > clock_timestamp() - :grace AS is_in_grace, "
+    "coalesce(previous_sha256 = :shown, false) AND rotated_at > clock_timestamp() - CAST(:grace AS interval) "
+    "AS is_in_grace, "
     "EXISTS (SELECT 1 FROM spent_refresh_tokens spent WHERE spent.sha256 = :shown AND spent.login_id = :login_id) "
     "AS is_spent FROM logins WHERE login_id = :login_id FOR UPDATE"
 )
@@ -60,7 +61,7 @@ _LIST = text(
     "AND expires_at > clock_timestamp() ORDER BY created_at DESC, login_id"
 )
 _DELETE = text("DELETE FROM logins WHERE user_id = :user_id")
-_CLEAN = text("DELETE FROM logins WHERE coalesce(ended_at, expires_at) < clock_timestamp() - :kept")
+_CLEAN = text("DELETE FROM logins WHERE coalesce(ended_at, expires_at) < clock_timestamp() - CAST(:kept AS interval)")
 
 
 class Refused(enum.StrEnum):

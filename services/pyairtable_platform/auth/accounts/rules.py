@@ -100,7 +100,7 @@ def is_letter_or_digit(character: str) -> bool:
 
 def folded_login(text: str) -> str:
     """What stands for the account that somebody names at login, whether there is such an account or not."""
-    text = text.strip()
+    text = text.strip().replace("\0", "\ufffd")  # PostgreSQL takes no U+0000, and no account has one
     if "@" not in text:
         return folded(text)
     try:

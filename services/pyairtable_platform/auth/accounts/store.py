@@ -50,6 +50,8 @@ _KNOW = text(
 _KNOWN = text("SELECT address, used_at FROM known_addresses WHERE user_id = :user_id ORDER BY used_at DESC")
 _FORGET_ADDRESSES = text("DELETE FROM known_addresses WHERE user_id = :user_id")
 
+_CLEAN = text("DELETE FROM known_addresses WHERE used_at < clock_timestamp() - interval '180 days'")
+
 
 async def lock_names(connection: AsyncConnection) -> None:
     """Let no other registration decide on names and addresses until this transaction ends."""
@@ -121,3 +123,8 @@ def to_account(row: Any) -> Account:
 def _one(rows: Any) -> Account | None:
     row = rows.first()
     return None if row is None else to_account(row)
+
+
+async def clean(connection: AsyncConnection) -> None:
+    """Forget addresses that were not used for half a year."""
+    await connection.execute(_CLEAN)

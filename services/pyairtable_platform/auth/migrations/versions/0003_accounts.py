@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from pyairtable_platform.common import row_security
+from pyairtable_platform.common import effects, events, row_security
 
 revision = "0003"
 down_revision = "0002"
@@ -29,6 +29,8 @@ def upgrade() -> None:
     make_logins()
     make_letters()
     make_limits_and_audit()
+    effects.create_table()
+    events.create_table()
 
 
 def make_accounts() -> None:
@@ -147,6 +149,8 @@ def make_limits_and_audit() -> None:
 
 def downgrade() -> None:
     row_security.disable("audit")
+    events.drop_table()
+    effects.drop_table()
     for table in (
         "audit",
         "attempts",
