@@ -28,11 +28,11 @@ from pyairtable_protos.common.v1 import access_pb2
 
 from .authorizer import Authorizer, Authorizing
 from .channels import open_channel
-from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, own_workspace
+from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, check_allowed, own_workspace
 from .errors import Denied, Internal, Unauthenticated
 from .identity import Identity, is_access_token, is_issued_here
 from .revocations import Revocations, Standing
-from .roles import Need, need_of
+from .roles import need_of
 from .settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -219,20 +219,17 @@ def credentials(headers: Mapping[str, str]) -> Credentials:
     return Credentials(key, "")
 
 
-def check_call(rpc: str, rule: int, identity: Identity, named: Sequence[str]) -> None:
-    """Raise Denied for a call that leaves the tenant's workspace or goes beyond its role."""
+def check_workspaces(identity: Identity, named: Sequence[str]) -> None:
+    """Raise Denied for a call that leaves the tenant's workspace. A person in none is checked on entering."""
     if identity.workspace:
         for name in named:
             own_workspace(identity, name)
-    if rule == WORKSPACE:
-        check_need(identity, need_of(rpc))
 
 
-def check_need(identity: Identity, need: Need) -> None:
-    """Raise Denied when the role of an identity does not have what a call needs."""
-    if not identity.workspace or need not in identity.scope:
-        text = f'the role "{identity.role}" of this credential does not allow this call: it needs "{need}"'
-        raise Denied(text, workspace=identity.workspace, role=identity.role)
+def check_need(rpc: str) -> None:
+    """Raise Denied when the current call may not make this RPC by its role."""
+    if rule_of(rpc) == WORKSPACE:
+        check_allowed(need_of(rpc))
 
 
 def named_workspaces(request: Any) -> list[str]:

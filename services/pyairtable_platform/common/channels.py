@@ -16,6 +16,7 @@ from .context import (
     AUTHORIZATION_HEADER,
     CLIENT_ADDRESS_HEADER,
     REQUEST_ID_HEADER,
+    ROLE_HEADER,
     TENANT_HEADER,
     WORKSPACE_HEADER,
 )
@@ -69,6 +70,7 @@ class ServiceChannel:
             REQUEST_ID_HEADER: current.request_id,
             API_KEY_HEADER: self._api_key,
             TENANT_HEADER: current.tenant,
+            ROLE_HEADER: current.role,
             WORKSPACE_HEADER: current.entering,
             CLIENT_ADDRESS_HEADER: current.address,
         }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import Denied, InvalidInput
+from .roles import ROLES, Need, scope_of
 
 if TYPE_CHECKING:
     from .identity import Identity
@@ -24,12 +25,22 @@ API_KEY_HEADER = "x-api-key"
 AUTHORIZATION_HEADER = "authorization"
 TENANT_HEADER = "pyairtable-tenant"
 """The tenant of the work that a call is part of. It grants nothing: what is another's is refused."""
+ROLE_HEADER = "pyairtable-role"
+"""The role that a call is limited to, beside TENANT_HEADER. It grants nothing: it only takes away."""
 WORKSPACE_HEADER = "pyairtable-workspace"
 """The workspace that a caller means. It grants nothing: a person who is a member enters it."""
 CLIENT_ADDRESS_HEADER = "pyairtable-client-address"
 """Where a call came to the installation from: a door tells services behind it. Believed only beside API_KEY."""
 OWN_HEADERS = frozenset(
-    {API_KEY_HEADER, AUTHORIZATION_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CLIENT_ADDRESS_HEADER, REQUEST_ID_HEADER}
+    {
+        API_KEY_HEADER,
+        AUTHORIZATION_HEADER,
+        CLIENT_ADDRESS_HEADER,
+        REQUEST_ID_HEADER,
+        ROLE_HEADER,
+        TENANT_HEADER,
+        WORKSPACE_HEADER,
+    }
 )
 """Headers that each process makes anew for its own calls: whoever passes a call on leaves the caller's behind."""
 
@@ -45,7 +56,7 @@ class CallContext:
     `address` is the IP address of who called the installation, as far as it can be believed; empty for a local socket.
     `entering` is the workspace that a header named at an HTTP border, for the service that will serve the call.
     `tenant` (`Workspace.tenant`) is set for work that outlasts the call that began it: it is refused when the workspace
-    was made anew meanwhile.
+    was made anew meanwhile. `role` is the role of who began such work, which it may not exceed; empty is no limit.
     """
 
     request_id: str = ""
@@ -55,6 +66,7 @@ class CallContext:
     tenant: str = ""
     address: str = ""
     entering: str = ""
+    role: str = ""
 
 
 _current: contextvars.ContextVar[CallContext] = contextvars.ContextVar("call", default=CallContext())  # noqa: B039 - frozen
@@ -97,6 +109,29 @@ def own_workspace(tenant: Identity, name: str) -> str:
     if name not in ("", tenant.workspace):
         raise Denied(f'this credential is for workspace "{tenant.workspace}" only', workspace=tenant.workspace)
     return tenant.workspace
+
+
+def is_allowed(need: Need) -> bool:
+    """Whether the call may do what needs this: by the role of its tenant and of the work that it is part of."""
+    call = current()
+    allowed = call.identity is None or need in call.identity.scope
+    return allowed and (not call.role or need in scope_of(call.role).split())
+
+
+def check_allowed(need: Need) -> None:
+    """Raise Denied when the call may not do what needs this."""
+    if not is_allowed(need):
+        call = current()
+        role = call.role or (call.identity.role if call.identity else "")
+        text = f'the role "{role}" of this credential does not allow this call: it needs "{need}"'
+        raise Denied(text, workspace=call.workspace, role=role)
+
+
+def accepted_role(offered: str | None) -> str:
+    """The role that a caller limits its work to; raises InvalidInput for what is none, which would limit nothing."""
+    if offered and offered not in ROLES:
+        raise InvalidInput.at(ROLE_HEADER, f"must be one of {', '.join(ROLES)}")
+    return offered or ""
 
 
 def remaining_seconds() -> float | None:

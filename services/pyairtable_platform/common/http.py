@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import context, metrics, tracing
 from .access import PUBLIC, WORKSPACE, Access, rule_of
 from .browsers import check_host, check_origin
-from .context import REQUEST_ID_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
+from .context import REQUEST_ID_HEADER, ROLE_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
 from .errors import DeadlineExceeded, InvalidInput, NotFound, PyAirtableError, Reason, Unauthenticated
 from .health import Health
 from .interceptors import as_typed
@@ -173,6 +173,7 @@ class Border:
             tenant=context.accepted_tenant(headers.get(TENANT_HEADER)),
             address=self._access.client_address(address, headers),
             entering=workspace,
+            role=context.accepted_role(headers.get(ROLE_HEADER)),
         )
 
     def _seconds(self, headers: dict[str, str]) -> float:

@@ -18,8 +18,16 @@ import grpc
 from grpc_status import rpc_status
 
 from . import context, metrics, tracing
-from .access import WORKSPACE, Access, check_call, grpc_peer_address, named_workspaces, rule_of
-from .context import REQUEST_ID_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
+from .access import (
+    WORKSPACE,
+    Access,
+    check_need,
+    check_workspaces,
+    grpc_peer_address,
+    named_workspaces,
+    rule_of,
+)
+from .context import REQUEST_ID_HEADER, ROLE_HEADER, TENANT_HEADER, WORKSPACE_HEADER, CallContext
 from .errors import DeadlineExceeded, Internal, PyAirtableError
 from .status import codes, to_status
 from .validation import validate
@@ -107,8 +115,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = grpc.StatusCode.OK
             try:
                 admitted = await self._admitted(method, request, call, headers)
-                validate(request)
                 with context.entered(replace(current, **admitted)):
+                    check_need(method.replace("/", "."))
+                    validate(request)
                     async with asyncio.timeout(default_timeout if remaining is None else None):
                         yield
             except asyncio.CancelledError:
@@ -142,12 +151,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         header = headers.get(WORKSPACE_HEADER, "") if rule == WORKSPACE else ""
         identity = await self._access.admit(rule, grpc_peer_address(call.peer()), headers, [*named, header][0])
         workspace = context.named_workspace(named, header)
+        role = context.accepted_role(headers.get(ROLE_HEADER))
         if identity is None:
-            return {"workspace": workspace}
+            return {"workspace": workspace, "role": role}
         if rule == WORKSPACE:
             identity = await self._access.entered(identity, workspace)
-        check_call(rpc, rule, identity, named)
-        return {"identity": identity, "workspace": identity.workspace or workspace}
+        check_workspaces(identity, named)
+        return {"identity": identity, "workspace": identity.workspace or workspace, "role": role}
 
 
 def as_typed(error: Exception, call: CallContext) -> PyAirtableError:

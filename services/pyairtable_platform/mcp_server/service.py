@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from pyairtable_platform.common import tracing
+from pyairtable_platform.common import context, tracing
 from pyairtable_platform.common.errors import FieldViolation, InvalidInput, NotFound, PyAirtableError, Reason
 
 from .argument_limits import check_values
@@ -40,8 +40,9 @@ class ToolService:
         self.gateway = gateway
 
     async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-        """The structured result of a tool; raises NotFound, InvalidInput and whatever the gateway answers."""
+        """The structured result of a tool; raises NotFound, Denied, InvalidInput and whatever the gateway answers."""
         tool = find_tool(name)
+        context.check_allowed(tool.need)
         started = time.perf_counter()
         outcome = str(Reason.INTERNAL)
         with tracing.span("execute_tool", gen_ai__tool__name=name):
@@ -58,10 +59,10 @@ class ToolService:
 
     async def export_csv(self, arguments: Mapping[str, Any], caller: Caller) -> AsyncGenerator[str, None]:
         """A table as CSV in pieces. Names are checked before the first piece."""
-        context = self._context(caller)
+        where = self._context(caller)
         asked = validated(ExportStream, arguments, "ExportTableCsv")
-        export = await prepare(context, asked)
-        async with aclosing(stream_csv(context, asked, export)) as pieces:
+        export = await prepare(where, asked)
+        async with aclosing(stream_csv(where, asked, export)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -69,6 +70,11 @@ class ToolService:
         if len(caller.idempotency_key) > MAX_KEY_LENGTH:
             raise InvalidInput.at("idempotency_key", f"must have at most {MAX_KEY_LENGTH} characters")
         return ToolContext(self.gateway, caller.workspace, caller.idempotency_key)
+
+
+def usable_tools() -> tuple[str, ...]:
+    """Names of the tools that the caller's role allows: a model is told of no other."""
+    return tuple(name for name, tool in all_tools().items() if context.is_allowed(tool.need))
 
 
 def find_tool(name: str) -> ToolOfAny:

@@ -13,7 +13,7 @@ from pyairtable_platform.common.values import dict_to_struct, struct_to_dict
 from pyairtable_protos.tools.v1 import tool_service_pb2 as rpc
 
 from .registry import ToolOfAny, all_tools, input_schema, output_schema
-from .service import Caller, ToolService, as_text
+from .service import Caller, ToolService, as_text, usable_tools
 from .tool import Access
 
 CSV_TYPE = "text/csv; charset=utf-8"
@@ -33,7 +33,7 @@ class ToolServicer:
         self._service = service
 
     async def ListTools(self, request: rpc.ListToolsRequest, call: Any) -> rpc.ListToolsResponse:
-        return every_tool()
+        return listed(usable_tools())
 
     async def CallTool(self, request: rpc.CallToolRequest, call: Any) -> rpc.CallToolResponse:
         caller = Caller(request.workspace, request.idempotency_key)
@@ -53,9 +53,9 @@ class ToolServicer:
 
 
 @functools.cache
-def every_tool() -> rpc.ListToolsResponse:
-    """All tools; made once, for their schemas are large and never change."""
-    return rpc.ListToolsResponse(tools=map(to_message, all_tools().values()))
+def listed(names: tuple[str, ...]) -> rpc.ListToolsResponse:
+    """These tools; made once for each role, for their schemas are large and never change."""
+    return rpc.ListToolsResponse(tools=[to_message(all_tools()[name]) for name in names])
 
 
 def to_message(tool: ToolOfAny) -> rpc.Tool:

@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pyairtable_platform.common.roles import Need
+
 from .model import DEFAULT_BASE, BaseRef, Gateway, TableRef
 
 MAX_KEY_LENGTH = 128
@@ -17,7 +19,7 @@ MAX_KEY_LENGTH = 128
 
 
 class Access(enum.Enum):
-    """What a tool needs of the caller's role."""
+    """What a tool does, and so what it needs of the caller's role (common/roles.py)."""
 
     READ = "read"
     WRITE = "write"
@@ -115,6 +117,11 @@ class Tool(Generic[A, R]):
     @property
     def read_only(self) -> bool:
         return self.access is Access.READ
+
+    @property
+    def need(self) -> Need:
+        """What it needs of the caller's role."""
+        return Need(self.access.value)
 
 
 def _digest(text: str) -> str:

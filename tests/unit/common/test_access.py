@@ -10,12 +10,14 @@ import pytest
 from integration.access_matrix.contract import every_rpc
 from pydantic import SecretStr
 
+from pyairtable_platform.common import context
 from pyairtable_platform.common.access import (
     PEER,
     PUBLIC,
     WORKSPACE,
     Access,
-    check_call,
+    check_need,
+    check_workspaces,
     credentials,
     grpc_peer_address,
     is_loopback,
@@ -23,10 +25,11 @@ from pyairtable_platform.common.access import (
     rule_of,
 )
 from pyairtable_platform.common.authorizer import Authorizer
-from pyairtable_platform.common.errors import Denied, PyAirtableError, Unauthenticated
+from pyairtable_platform.common.context import CallContext
+from pyairtable_platform.common.errors import Denied, InvalidInput, PyAirtableError, Unauthenticated
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.revocations import Revocations
-from pyairtable_platform.common.roles import scope_of
+from pyairtable_platform.common.roles import Need, scope_of
 from pyairtable_platform.common.settings import ServiceSettings
 from pyairtable_protos.chat.v1 import chat_service_pb2 as chat
 from pyairtable_protos.workspaces.v1 import workspace_pb2
@@ -176,17 +179,14 @@ def test_a_workspace_is_found_wherever_a_request_names_it() -> None:
     assert named_workspaces(workspaces.ApplyWorkspaceRequest(workspace=workspace_pb2.Workspace(name="beta"))) == []
 
 
-LIST = "pyairtable.airtable.v1.AirtableGatewayService.ListRecords"
-
-
 @pytest.mark.parametrize("name", ["", "acme"])
 def test_a_tenant_works_in_its_own_workspace(name: str) -> None:
-    check_call(LIST, WORKSPACE, identity(), [name])
+    check_workspaces(identity(), [name])
 
 
 def test_a_tenant_names_no_other_workspace() -> None:
     with pytest.raises(Denied, match='"acme" only'):
-        check_call(LIST, WORKSPACE, identity(), ["beta"])
+        check_workspaces(identity(), ["beta"])
 
 
 every_rpc()  # the pool knows what was imported
@@ -208,17 +208,38 @@ MAY = {
 }
 
 
+def allowed(call: CallContext) -> set[str]:
+    """The needs that a call may have."""
+    found = set()
+    with context.entered(call):
+        for need, rpc in CALLS_BY_NEED.items():
+            try:
+                check_need(rpc)
+                found.add(need)
+            except Denied as error:
+                assert need in error.message
+    return found
+
+
 @pytest.mark.parametrize("role", list(MAY))
 def test_what_a_role_may(role: str) -> None:
-    allowed = set()
-    for need, rpc in CALLS_BY_NEED.items():
-        try:
-            check_call(rpc, WORKSPACE, identity(role), ["acme"])
-            allowed.add(need)
-        except Denied as error:
-            assert role in error.message
-            assert need in error.message
-    assert allowed == MAY[role]
+    assert allowed(CallContext(identity=identity(role))) == MAY[role]
+    with context.entered(CallContext(identity=identity(role))), pytest.raises(Denied, match=f'role "{role}"'):
+        context.check_allowed(cast(Need, "more than anybody may"))
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "editor", "viewer"])
+def test_work_is_limited_to_the_role_of_who_began_it(role: str) -> None:
+    """A chat goes on as a peer when its caller has left: with the caller's rights, no more."""
+    assert allowed(CallContext(role=role)) == MAY[role]
+    assert allowed(CallContext(identity=identity("editor"), role=role)) == MAY[role] & MAY["editor"]
+    assert allowed(CallContext()) == MAY["owner"]
+
+
+@pytest.mark.parametrize("role", ["root", "Viewer", "viewer,owner"])
+def test_a_limit_that_is_no_role_is_refused(role: str) -> None:
+    with pytest.raises(InvalidInput):
+        context.accepted_role(role)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", ""])

@@ -23,7 +23,6 @@ RequestContext = ServerRequestContext[Any, Any]
 
 WORKSPACE_META = "pyairtable.dev/workspace"
 IDEMPOTENCY_META = "pyairtable.dev/idempotency-key"
-WORKSPACE_HEADER = "pyairtable-workspace"
 
 
 def caller_of(request: RequestContext) -> Caller:
@@ -31,9 +30,7 @@ def caller_of(request: RequestContext) -> Caller:
 
     Neither is identity: a workspace selects among those that the caller may use, of which a tenant has one.
     """
-    workspace = _meta(request, WORKSPACE_META)
-    if not workspace and request.request is not None:
-        workspace = str(request.request.headers.get(WORKSPACE_HEADER, ""))
+    workspace = _meta(request, WORKSPACE_META) or context.workspace()
     return Caller(context.meant_workspace(workspace), _meta(request, IDEMPOTENCY_META))
 
 

@@ -18,7 +18,7 @@ from mcp_types import (
 
 from pyairtable_platform.common.errors import PyAirtableError, Reason
 from pyairtable_platform.mcp_server.registry import ToolOfAny, all_tools, input_schema, output_schema
-from pyairtable_platform.mcp_server.service import ToolService, as_text
+from pyairtable_platform.mcp_server.service import ToolService, as_text, usable_tools
 
 from .calls import RequestContext, caller_of, error_object, serving, typed
 
@@ -33,7 +33,7 @@ class ToolMethods:
         self._timeout = timeout
 
     async def list_tools(self, request: RequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return every_tool()
+        return listed(usable_tools())
 
     async def call_tool(self, request: RequestContext, params: CallToolRequestParams) -> CallToolResult:
         """The result of a tool, or an error result that a model can read and act on."""
@@ -53,9 +53,9 @@ class ToolMethods:
 
 
 @functools.cache
-def every_tool() -> ListToolsResult:
-    """All tools, made once."""
-    return ListToolsResult(tools=[describe(tool) for tool in all_tools().values()])
+def listed(names: tuple[str, ...]) -> ListToolsResult:
+    """These tools, made once for each role."""
+    return ListToolsResult(tools=[describe(all_tools()[name]) for name in names])
 
 
 def describe(tool: ToolOfAny) -> Tool:
