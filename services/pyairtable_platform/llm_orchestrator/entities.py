@@ -135,6 +135,7 @@ class NewRun:
     digest: str
     request_id: str
     seconds: float
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,4 +149,5 @@ class Lease:
     token: int
     tenant: str
     request_id: str
+    role: str
     owner: str

@@ -146,6 +146,7 @@ class ChatService:
         return NewRun(
             whose=whose_chats(workspace),
             principal=principal(),
+            role=role(),
             session_id=ask.session_id or uuid.uuid4().hex,
             message=message,
             seeds=seeds,
@@ -180,13 +181,19 @@ def principal() -> str:
     return caller.principal if caller else ""
 
 
+def role() -> str:
+    """The role of who calls, which the run may not exceed; empty for a peer that calls for nobody."""
+    caller = context.identity()
+    return context.current().role or (caller.role if caller else "")
+
+
 def conversation(ask: Ask) -> tuple[str, list[tuple[str, str]]]:
     """The message and the conversation before it. Raises InvalidInput."""
     if ask.message and ask.messages:
         raise InvalidInput.at("messages", "give either message or messages, not both")
     if ask.messages:
-        role, message = ask.messages[-1]
-        if role != "user":
+        speaker, message = ask.messages[-1]
+        if speaker != "user":
             raise InvalidInput.at("messages", 'the last one must be of the role "user"')
         seeds = list(ask.messages[:-1])
     else:

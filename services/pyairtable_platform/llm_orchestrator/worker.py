@@ -102,7 +102,9 @@ class Worker:
             self.take(lease)
 
     async def _work(self, lease: Lease) -> None:
-        call = CallContext(request_id=lease.request_id, workspace=name_of(lease.tenant), tenant=lease.tenant)
+        call = CallContext(
+            request_id=lease.request_id, workspace=name_of(lease.tenant), tenant=lease.tenant, role=lease.role
+        )
         with context.entered(call), telemetry.RUNS_IN_PROGRESS.track_inprogress():
             try:
                 await self._until_ended(lease)

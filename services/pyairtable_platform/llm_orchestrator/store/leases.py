@@ -51,12 +51,12 @@ class LeaseStore:
             sa.update(runs)
             .where(runs.c.id.in_(abandoned))
             .values(lease_owner=self.owner, lease_token=runs.c.lease_token + 1, lease_until=self._until())
-            .returning(runs.c.id, runs.c.lease_token, runs.c.workspace, runs.c.request_id)
+            .returning(runs.c.id, runs.c.lease_token, runs.c.workspace, runs.c.request_id, runs.c.role)
         )
         # Workers serve all workspaces.
         async with transaction(self._engine, EVERY_WORKSPACE) as connection:
             rows = (await connection.execute(update)).all()
-        return [Lease(row.id, row.lease_token, row.workspace, row.request_id, self.owner) for row in rows]
+        return [Lease(row.id, row.lease_token, row.workspace, row.request_id, row.role, self.owner) for row in rows]
 
     async def renew(self, lease: Lease) -> bool:
         """Keep a lease; returns whether somebody wants the run stopped. Raises LeaseLost or LogUnavailable."""

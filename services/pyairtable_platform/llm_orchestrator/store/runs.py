@@ -98,7 +98,7 @@ class RunStore:
             first_event = new_events(row.id, 1, [(EventKind.STARTED, started)])
             message = _message(new, "user", new.message, row.id)
             await together(connection, [message, first_event], wake=row.id)
-        return Lease(row.id, row.lease_token, new.whose.tenant, new.request_id, owner)
+        return Lease(row.id, row.lease_token, new.whose.tenant, new.request_id, new.role, owner)
 
     async def _first_with_key(self, new: NewRun) -> str | None:
         if not new.idempotency_key:
@@ -168,6 +168,7 @@ async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, leas
         owner=new.whose.owner,
         session_id=new.session_id,
         principal=new.principal,
+        role=new.role,
         state=RunState.RUNNING,
         message=new.message,
         base_id=new.base_id,
