@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .records import Account, State
@@ -37,8 +37,9 @@ _BY_EMAIL = text(f"SELECT {_LISTED} FROM accounts WHERE email_folded = :email FO
 _BY_ID = text(f"SELECT {_LISTED} FROM accounts WHERE user_id = :user_id")  # noqa: S608
 _LOCK = text(f"SELECT {_LISTED} FROM accounts WHERE user_id = :user_id FOR UPDATE")  # noqa: S608
 _LOOKUP = text(
-    f"SELECT {_LISTED} FROM accounts WHERE NOT is_erased AND (user_id IN :user_ids OR email_folded IN :emails)"  # noqa: S608
-).bindparams(bindparam("user_ids", expanding=True), bindparam("emails", expanding=True))
+    f"SELECT {_LISTED} FROM accounts WHERE NOT is_erased "  # noqa: S608
+    "AND (user_id = ANY(CAST(:user_ids AS text[])) OR email_folded = ANY(CAST(:emails AS text[])))"
+)
 _NAME_TAKEN = text("SELECT 1 FROM accounts WHERE user_name_folded = :name AND user_id <> :user_id")
 # Of two numbers the first tells what is locked. One registration at a time: some milliseconds, after the hashing.
 _LOCK_NAMES = text("SELECT pg_advisory_xact_lock(1635087466, 0)")
