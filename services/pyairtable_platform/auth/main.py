@@ -14,9 +14,13 @@ from pyairtable_platform.common.database import check_database, open_engine
 from pyairtable_platform.common.kubernetes_api import open_kubernetes
 from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.server import Service, Servicer
+from pyairtable_platform.common.valkey import open_valkey
 from pyairtable_protos.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 
+from .accounts.office import Neighbours, Office, open_office
+from .api_key_servicer import ApiKeyCalls
 from .api_key_store import ApiKeyStore
+from .api_keys import ApiKeys
 from .authorizing import Authorizing, Sources
 from .decisions import Decisions
 from .local import LocalAuthorizer
@@ -31,6 +35,7 @@ from .signers import Signers
 from .signing import Seal
 from .store import AuthStore
 from .token_review import ServiceAccounts
+from .validating import TokenChecks
 
 __all__ = ["Settings", "build"]
 
@@ -52,6 +57,9 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(decisions.flush)
         sources = await open_sources(stack, settings, engine, store, memberships, decisions)
         authorizing = Authorizing(signers, sources)
+        api_keys = ApiKeyCalls(ApiKeys(ApiKeyStore(engine), sources.people, memberships))
+        neighbours = Neighbours(signers, memberships, TokenChecks(authorizing, signers), api_keys)
+        accounts = open_accounts(stack, settings, engine, neighbours)
         yield Service(
             name="auth",
             title="Auth Service",
@@ -60,7 +68,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                     AuthServicer(AuthService(store, memberships), authorizing, signers, feed),
                     auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
                     auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"],
-                )
+                ),
+                *accounts.servicers,
             ],
             checks={
                 "postgres": partial(check_database, engine),
@@ -68,10 +77,26 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 "signing-key": signers.check,
                 "revocations": feed.check,
             },
+            optional_checks=accounts.optional_checks,
             access=Access(settings, LocalAuthorizer(authorizing, signers, feed)),
-            background=[memberships.follow, follower.run, listener.run, decisions.run, signers.keep_tidy],
+            background=[
+                memberships.follow,
+                follower.run,
+                listener.run,
+                decisions.run,
+                signers.keep_tidy,
+                *accounts.background,
+            ],
             on_drain=[feed.close],
         )
+
+
+def open_accounts(stack: AsyncExitStack, settings: Settings, engine: AsyncEngine, neighbours: Neighbours) -> Office:
+    """People's accounts, which tell others what becomes of them through Valkey."""
+    valkey = open_valkey(settings)
+    stack.push_async_callback(valkey.aclose)
+    secret = settings.jwt_secret.get_secret_value()
+    return open_office(stack, settings, engine, valkey, secret, settings.admins(), neighbours)
 
 
 async def open_sources(

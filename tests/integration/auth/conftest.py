@@ -166,6 +166,14 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def module_database_url(postgres: Postgres) -> Iterator[str]:
+    """A database of auth for all tests of a module."""
+    name = f"auth_{next(_numbers)}"
+    yield postgres.create_database(name, template="auth_template")
+    postgres.drop_database(name)
+
+
 @pytest.fixture
 def database_url(postgres: Postgres) -> Iterator[str]:
     name = f"auth_{next(_numbers)}"
