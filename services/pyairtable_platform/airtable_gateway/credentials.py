@@ -26,6 +26,11 @@ class Credentials:
             raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")
         return await self._secrets.read(workspace.tenant, workspace.airtable_secret, candidate=candidate)
 
+    def look_anew(self, workspace: str = "") -> None:
+        """Look again for the token of a workspace (by its name; empty: of any) before it is used."""
+        if self._secrets is not None:
+            self._secrets.look_anew(workspace)
+
     def _from_environment(self, workspace: Workspace) -> Credential:
         try:
             return Credential(usable(self._token.encode()), "AIRTABLE_TOKEN")

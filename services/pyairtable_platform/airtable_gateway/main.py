@@ -9,6 +9,7 @@ from functools import partial
 
 from pyairtable_platform.common.channels import open_channel
 from pyairtable_platform.common.database import check_database, open_engine
+from pyairtable_platform.common.events import Tail
 from pyairtable_platform.common.registry import WorkspaceRegistry
 from pyairtable_platform.common.secret_sources import open_secrets
 from pyairtable_platform.common.server import Service, Servicer
@@ -16,6 +17,7 @@ from pyairtable_platform.common.valkey import check_valkey, open_valkey
 from pyairtable_protos.airtable.v1 import airtable_gateway_service_pb2, airtable_gateway_service_pb2_grpc
 
 from .airtable import AirtableClient
+from .bindings import AREA, Bindings
 from .calls import AirtableCalls
 from .credentials import WHAT, Credentials
 from .idempotency import KeyedWrites
@@ -64,11 +66,13 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(client.close)
         secrets = await stack.enter_async_context(open_secrets(settings, WHAT))
         token = settings.airtable_token.get_secret_value() if settings.airtable_token else ""
+        credentials = Credentials(secrets=secrets, token=token)
+        bindings = Bindings(credentials)
         calls = AirtableCalls(
             wire=client,
             scheduler=scheduler,
             limiter=limiter,
-            credentials=Credentials(secrets=secrets, token=token),
+            credentials=credentials,
             usage=usage,
             resolve=registry.resolve,
             clock=clock,
@@ -94,5 +98,6 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 limiter.keep_in_touch,
                 partial(usage.keep_flushing, settings.usage_flush_seconds),
                 partial(keep_swept, store),
+                Tail(valkey, [AREA], heard=bindings.heard, missed=bindings.missed).run,
             ],
         )

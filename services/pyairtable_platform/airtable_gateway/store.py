@@ -6,16 +6,16 @@ The columns `workspace` hold tenants (`Workspace.tenant`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pyairtable_platform.common.database import database_errors
+from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
 
 from .idempotency import KEEP_HOURS, Batch, Claim, WriteKey, from_json, lost_lease, to_json
@@ -79,11 +79,12 @@ class GatewayStore:
             # Sorted, because two replicas that lock the same rows in different order would block each other.
             for (tenant, month, base_id), calls in sorted(counts.items())
         ]
-        async with self._transaction() as connection:
+        # What all workspaces used since the last time goes in one write.
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
             await connection.execute(_ADD_USAGE, rows)
 
     async def usage(self, tenant: str, month: str) -> dict[str, int]:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, tenant) as connection:
             rows = await connection.execute(_USAGE, {"workspace": tenant, "month": month})
             return {row.base_id: row.calls for row in rows}
 
@@ -97,7 +98,7 @@ class GatewayStore:
             "lease": timedelta(seconds=lease_seconds),
             "keep": timedelta(hours=KEEP_HOURS),
         }
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             await connection.execute(_EXPIRE_KEY, _named(key))
             if (await connection.execute(_CLAIM, values)).first() is not None:
                 return Claim(key.request_hash, is_mine=True, is_done=False)
@@ -106,28 +107,28 @@ class GatewayStore:
 
     async def renew(self, key: WriteKey, owner: str, lease_seconds: float) -> bool:
         values = {**_named(key), "owner": owner, "lease": timedelta(seconds=lease_seconds)}
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             return (await connection.execute(_RENEW, values)).first() is not None
 
     async def note_sending(self, key: WriteKey, owner: str, indexes: Sequence[int], sent_at: datetime) -> int:
         values = {**_named(key), "owner": owner, "indexes": list(indexes), "sent_at": sent_at}
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             number = (await connection.execute(_SENDING, values)).scalar()
         if number is None:
             raise lost_lease(key)
         return int(number)
 
     async def note_outcomes(self, key: WriteKey, number: int, outcomes: Sequence[Outcome]) -> None:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             await connection.execute(_ENDED, {"number": number, "outcomes": to_json(outcomes).decode()})
 
     async def batches(self, key: WriteKey) -> list[Batch]:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             rows = (await connection.execute(_BATCHES, _named(key))).all()
         return [Batch(tuple(row.indexes), row.sent_at, _outcomes(row.outcomes)) for row in rows]
 
     async def finish(self, key: WriteKey, owner: str, rest: Sequence[Outcome]) -> None:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             if (await connection.execute(_FINISH, {**_named(key), "owner": owner})).first() is None:
                 raise lost_lease(key)
             if rest:
@@ -136,19 +137,13 @@ class GatewayStore:
                 await connection.execute(_REST, values)
 
     async def forget(self, key: WriteKey, owner: str) -> None:
-        async with self._transaction() as connection:
+        async with transaction(self._engine, key.tenant) as connection:
             await connection.execute(_FORGET, {**_named(key), "owner": owner})
 
     async def sweep(self) -> None:
         """Remove keys that have expired."""
-        async with self._transaction() as connection:
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:  # they expire in all of them
             await connection.execute(_SWEEP)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with database_errors():
-            async with self._engine.begin() as connection:
-                yield connection
 
 
 def _named(key: WriteKey) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .event import Event
 from .event_consumer import Consumer, Handle
 from .event_relay import OUTBOX_CHANNEL, Relay
+from .event_tail import Tail
 
-__all__ = ["Consumer", "Event", "Handle", "Relay", "create_table", "drop_table", "record"]
+__all__ = ["Consumer", "Event", "Handle", "Relay", "Tail", "create_table", "drop_table", "record"]
 
 # Numbers are drawn under a lock of the subject that lasts to the end of the transaction, so that of two transactions
 # about one subject the one with the lower number is the one that others see first.

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .errors import FailedPrecondition, PyAirtableError, Reason, Unavailable
@@ -121,6 +121,17 @@ class Secrets:
         else:
             known.in_force = value
         return value.credential
+
+    def look_anew(self, workspace: str = "") -> None:
+        """What was found, or missing, for a workspace (by its name; empty: any) is looked for again before it is used.
+
+        While the source is away, what was found goes on counting, as ever.
+        """
+        for (tenant, _, _), known in self._known.items():
+            if workspace in ("", name_of(tenant)):
+                known.pause = None
+                if known.in_force is not None:
+                    known.in_force = replace(known.in_force, read_at=float("-inf"))
 
     def _entry(self, tenant: str, secret: SecretRef) -> _Known:
         key = (tenant, secret.name, secret.key)
