@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 SHORTEST = 8
 LONGEST = 256
-_SHORTEST_PART = 3
+_LONGEST_SHORT_PART = 3
+_WORD = re.compile(r"[^\W\d_]+")
 _COME_BACK_SECONDS = 2.0
 
 
@@ -39,8 +41,15 @@ def check_password(password: str, *own: str, field: str = "password") -> None:
     small = folded(text)
     if text.lower() in best_known() or small in best_known():
         raise InvalidInput.at(field, "is among the best known passwords: choose another, for example four words")
-    if any(part in small for part in map(folded, own) if len(part) >= _SHORTEST_PART):
+    if any(holds(small, part) for part in map(folded, own)):
         raise InvalidInput.at(field, "holds your own name or address: choose another")
+
+
+def holds(text: str, part: str) -> bool:
+    """Whether a part is in a text; short ones (eve) only as words of their own (not in seven). Both folded."""
+    if len(part) > _LONGEST_SHORT_PART:
+        return part in text
+    return len(part) == _LONGEST_SHORT_PART and part in _WORD.findall(text)
 
 
 def own_texts(email: str, user_name: str, display_name: str) -> tuple[str, ...]:
