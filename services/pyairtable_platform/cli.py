@@ -1,4 +1,4 @@
-"""The command line: `pyairtable-platform serve NAME`, `migrate`, `mcp-stdio`, `version`.
+"""The command line: `pyairtable-platform serve NAME`, `migrate`, `mcp-stdio`, `version`; for people `login`, `chat` ...
 
 Services are imported when they are started: the SDKs behind them take seconds to load, and only one needs each.
 """
@@ -12,14 +12,16 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .client import commands
 
 app = typer.Typer(
     name="pyairtable-platform",
-    help="The PyAirtable services.",
+    help="The PyAirtable services, and commands for the people who use them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+commands.add_to(app)
 
 
 class ServiceName(StrEnum):
