@@ -25,6 +25,7 @@ _PASSING = ("57P", "53")
 _NO_TEXT = ("22021", "22P05")
 _NO_TABLE = "42P01"
 _WRONG_SETTING = "22023"
+_NO_RIGHT = "42501"
 # serialization_failure, deadlock_detected.
 _CROSSED = ("40001", "40P01")
 
@@ -107,6 +108,8 @@ def database_errors() -> Iterator[None]:
         # The role is a setting of the connection (open_engine).
         if state == _NO_TABLE or (state == _WRONG_SETTING and 'role "' in str(error.orig)):
             raise _not_migrated() from error
+        if state == _NO_RIGHT and "permission denied to set role" in str(error.orig):
+            raise _not_the_role() from error
         if state in _NO_TEXT:
             raise InvalidInput("a text holds the character U+0000, which cannot be kept: leave it out") from error
         raise
@@ -131,6 +134,15 @@ def _crossed() -> Unavailable:
 def _not_migrated() -> Unavailable:
     return Unavailable(
         "the tables or the role of this service are not in PostgreSQL: run `pyairtable-platform migrate`",
+        reason=Reason.DEPENDENCY_UNAVAILABLE,
+        dependency="postgres",
+    )
+
+
+def _not_the_role() -> Unavailable:
+    return Unavailable(
+        "the database user of this service may not work as the service's role: let an administrator run "
+        "GRANT pyairtable_<schema> TO <user> WITH INHERIT FALSE, SET TRUE (docs/data.md)",
         reason=Reason.DEPENDENCY_UNAVAILABLE,
         dependency="postgres",
     )

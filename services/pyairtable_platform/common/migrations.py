@@ -13,6 +13,8 @@ from pathlib import Path
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -61,9 +63,23 @@ def migrate_service(connection: Connection, service: str, to: str) -> None:
     if to == "base":
         revoke_rights(connection, service)
         command.downgrade(config, to)
+        return
+    if to in _earlier(connection, config, service):
+        command.downgrade(config, to)
     else:
         command.upgrade(config, to)
-        grant_rights(connection, service)
+    grant_rights(connection, service)
+
+
+def _earlier(connection: Connection, config: Config, service: str) -> set[str]:
+    """The revisions before the one at which a schema stands."""
+    with connection.begin():
+        context = MigrationContext.configure(connection, opts={"version_table_schema": service})
+        current = context.get_current_revision()
+    if current is None:
+        return set()
+    behind = ScriptDirectory.from_config(config).iterate_revisions(current, "base")
+    return {script.revision for script in behind} - {current}
 
 
 def chain_of(service: str) -> Path:

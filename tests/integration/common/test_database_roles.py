@@ -243,6 +243,25 @@ async def test_a_user_who_may_make_no_roles_is_told_what_an_administrator_runs(p
     await engine.dispose()
 
 
+async def test_a_service_may_have_a_login_that_is_its_own_role_and_no_more(postgres: Postgres) -> None:
+    postgres.execute("CREATE ROLE auth_login LOGIN PASSWORD 'x'")
+    address = postgres.database_url("all_services").split("@")[1]
+    url = settings(f"postgresql://auth_login:x@{address}")
+    engine = open_engine(url, "auth")
+    with pytest.raises(Unavailable, match="GRANT"):
+        await rows(engine, "SELECT 1 FROM access_keys")
+    postgres.execute("GRANT pyairtable_auth TO auth_login WITH INHERIT FALSE, SET TRUE")
+    await rows(engine, "SELECT 1 FROM access_keys")
+    raw = await asyncpg.connect(f"postgresql://auth_login:x@{address}", server_settings={"role": "pyairtable_auth"})
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await raw.execute("SET ROLE pyairtable_workspaces")
+    await raw.execute("SET ROLE NONE")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await raw.execute("SELECT 1 FROM auth.access_keys")
+    await raw.close()
+    await engine.dispose()
+
+
 async def test_a_database_that_was_never_migrated_is_told_of(postgres: Postgres) -> None:
     url = postgres.create_database("never_migrated")
     for schema in ("auth", "nobody_has_made_this_role"):

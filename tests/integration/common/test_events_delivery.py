@@ -406,6 +406,21 @@ async def test_an_event_that_nobody_can_handle_is_set_aside_and_told_of(stores: 
     assert pending["pending"] == 0
 
 
+async def test_an_event_over_which_readers_keep_dying_is_set_aside_unread(stores: Stores) -> None:
+    await stores.tell(*numbered("s", 2))
+    await stores.relay().publish()
+    client, ears = stores.client(), Ears()
+    await client.xgroup_create(STREAM, "listeners", id="0")
+    taken: Any = await client.xreadgroup("listeners", "dead", {STREAM: ">"}, count=1)
+    entry_id = taken[0][1][0][0]
+    for _ in range(10):
+        await client.xclaim(STREAM, "listeners", "dead", min_idle_time=0, message_ids=[entry_id])
+    async with running(consumer(stores, ears).run):
+        await until(lambda: ears.heard == [("s", 1)])
+    aside: Any = await client.xrange("events:user:set-aside:listeners")
+    assert [fields[b"entry"] for _, fields in aside] == [entry_id]
+
+
 async def test_an_event_waits_for_what_its_handler_needs(stores: Stores) -> None:
     ears = Moody(1, Unavailable("the other service is away"), times=7)
     reader = consumer(stores, ears)

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
@@ -228,6 +228,11 @@ async def test_an_older_database_keeps_its_chats_and_a_downgrade_opens_none(data
     shared = await begin(engine, Whose("acme"), "shared")
     await engine.dispose()
     await migrate_async(settings, ("llm_orchestrator",), "0001")
+    older = create_async_engine(settings.database_dsn())
+    async with older.connect() as connection:
+        kept = (await connection.execute(sa.text("SELECT id FROM llm_orchestrator.sessions"))).all()
+        assert [row.id for row in kept] == ["shared"]
+    await older.dispose()
     await migrate_async(settings, ("llm_orchestrator",))
     engine = open_engine(settings, "llm_orchestrator")
     found, _ = await SessionStore(engine).list_sessions(Whose("acme"), 10, "")
