@@ -39,7 +39,7 @@ async def test_a_login_is_a_person_in_no_workspace(house: House) -> None:
 async def test_an_administrator_is_one_by_a_proved_address(house: House) -> None:
     _, token = await house.login(await house.person("root@example.com"))
     assert claims(await house.authorize(token))["scope"] == "admin"
-    revision = house.registry.declare("admins", **{(await house.person()): "owner"})
+    revision = house.registry.declare("admins", members={(await house.person()): "owner"})
     await heard(house, revision)
     with pytest.raises(Denied):
         await house.authorize(token, "admins")
@@ -49,7 +49,7 @@ async def heard(house: House, revision: int) -> None:
     """Wait until both replicas know a state of the registry, as what they sign tells."""
     user_id = await house.person()
     _, token = await house.login(user_id)
-    house.registry.declare(f"probe-{user_id}", **{user_id: "viewer"})
+    house.registry.declare(f"probe-{user_id}", members={user_id: "viewer"})
 
     async def known(replica: int) -> bool:
         try:
@@ -59,13 +59,13 @@ async def heard(house: House, revision: int) -> None:
         return int(str(claims(answer)["rev"])) >= revision
 
     for replica in range(2):
-        await until(lambda replica=replica: known(replica))
+        await until(known, replica)
 
 
 async def test_a_person_enters_a_workspace_with_their_role(house: House) -> None:
     user_id = await house.person()
     login_id, token = await house.login(user_id)
-    revision = house.registry.declare("entered", **{user_id: "editor"})
+    revision = house.registry.declare("entered", members={user_id: "editor"})
     await heard(house, revision)
     named = await house.authorize(token, "entered")
     person = await house.authorize(token)
@@ -94,8 +94,8 @@ async def test_nobody_learns_which_workspaces_there_are(house: House) -> None:
 async def test_of_several_workspaces_the_preferred_one_is_meant(house: House) -> None:
     user_id = await house.person()
     _, token = await house.login(user_id)
-    house.registry.declare("first", **{user_id: "viewer"})
-    await heard(house, house.registry.declare("second", **{user_id: "owner"}))
+    house.registry.declare("first", members={user_id: "viewer"})
+    await heard(house, house.registry.declare("second", members={user_id: "owner"}))
     with pytest.raises(InvalidInput) as refusal:
         await house.authorize(token, enter=True)
     assert refusal.value.reason == Reason.WORKSPACE_REQUIRED
@@ -151,9 +151,9 @@ async def test_a_login_that_ended_authorizes_nothing_any_more(house: House, chan
 async def test_a_suspended_workspace_is_entered_by_nobody(house: House) -> None:
     user_id = await house.person()
     _, token = await house.login(user_id)
-    house.registry.declare("asleep", **{user_id: "owner"})
+    house.registry.declare("asleep", members={user_id: "owner"})
     key = await house.call("CreateAccessKey", workspace="asleep") if await known_to(house, "asleep") else None
-    await heard(house, house.registry.declare("asleep", suspended=True, **{user_id: "owner"}))
+    await heard(house, house.registry.declare("asleep", suspended=True, members={user_id: "owner"}))
     assert key is not None
     for credential in (token, key.key):
         with pytest.raises(Denied) as refusal:

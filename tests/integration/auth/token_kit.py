@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -50,7 +51,13 @@ class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
             self.readers.discard(changes)
 
     def declare(
-        self, name: str, *, uid: str = "uid-1", suspended: bool = False, owners: Any = (), **members: str
+        self,
+        name: str,
+        *,
+        members: Mapping[str, str] = MappingProxyType({}),
+        uid: str = "uid-1",
+        suspended: bool = False,
+        owners: Sequence[workspace_pb2.Owner] = (),
     ) -> int:
         """A workspace in force; members are roles by user_id. Returns the revision."""
         self.revision += 1
@@ -157,21 +164,22 @@ class House:
         return login_id, token
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition (of which the awaitable is awaited) to hold."""
+async def until(condition: Callable[..., Any], *arguments: Any) -> None:
+    """Wait for a condition, which may be a coroutine function, to hold."""
     async with asyncio.timeout(30):
         while True:
-            found = condition()
+            found = condition(*arguments)
             if await found if asyncio.iscoroutine(found) else found:
                 return
             await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def house_over(database_url: str, **settings: Any) -> AsyncIterator[House]:
+async def house_over(database_url: str, *, registry: Registry | None = None, **settings: Any) -> AsyncIterator[House]:
     """Two replicas of the auth service."""
     async with AsyncExitStack() as stack:
-        registry, users = Registry(), Users()
+        registry = registry or Registry()  # type: ignore[abstract]
+        users = Users()  # type: ignore[abstract]
         server = grpc.aio.server()
         workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server(registry, server)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server)

@@ -1,0 +1,271 @@
+"""API keys of people, made and ended over two replicas as their owners do it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from integration.auth.token_kit import House, house_over, until
+
+from pyairtable_platform.auth.api_key_store import keys_go_on, keys_stop
+from pyairtable_platform.auth.api_keys import MOST_KEYS
+from pyairtable_platform.common.channels import ServiceChannel
+from pyairtable_platform.common.errors import (
+    Denied,
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    PyAirtableError,
+    Reason,
+    Unauthenticated,
+)
+from pyairtable_platform.common.status import from_rpc_error
+from pyairtable_platform.common.values import to_timestamp
+from pyairtable_protos.auth.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(module_database_url: str) -> AsyncIterator[House]:
+    async with house_over(module_database_url) as running:
+        yield running
+
+
+@dataclass
+class Somebody:
+    """A person who is signed in, and calls AccountService."""
+
+    house: House
+    user_id: str
+    token: str
+
+    async def call(self, method: str, replica: int = 0, /, credential: str = "", **fields: Any) -> Any:
+        channel = self.house.replicas[replica].channel
+        stub = account_service_pb2_grpc.AccountServiceStub(channel)
+        request = getattr(account_service_pb2, f"{method}Request")(**fields)
+        shown = (("authorization", f"Bearer {credential or self.token}"),)
+        try:
+            return await getattr(stub, method)(request, metadata=shown, timeout=30)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def key(self, workspace: str, **fields: Any) -> Any:
+        return await self.call("CreateApiKey", workspace=workspace, **fields)
+
+
+_names = (f"team-{number}" for number in itertools.count())
+
+
+async def somebody(house: House, role: str, workspace: str = "") -> tuple[Somebody, str]:
+    """A person with a role in a workspace of theirs, which both replicas know."""
+    user_id = await house.person()
+    _, token = await house.login(user_id)
+    workspace = workspace or next(_names)
+    house.registry.declare(workspace, members={user_id: role})
+
+    async def known(replica: int) -> bool:
+        try:
+            return bool((await house.authorize(token, workspace, replica)).role == role)
+        except Denied:
+            return False
+
+    for replica in range(2):
+        await until(known, replica)
+    return Somebody(house, user_id, token), workspace
+
+
+async def refused(house: House, key: str, replica: int = 0) -> bool:
+    try:
+        await house.authorize(key, replica=replica)
+    except Unauthenticated:
+        return True
+    return False
+
+
+async def test_a_key_is_its_person_with_the_lesser_role(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = await person.key(workspace, name="curl", role="viewer")
+    own = await person.key(workspace)
+    assert key.key.startswith("pyu_")
+    assert (key.api_key.role, own.api_key.role) == ("viewer", "editor")
+    answer = await house.authorize(key.key, replica=1)
+    assert (answer.principal, answer.workspace, answer.role) == (f"user:{person.user_id}", workspace, "viewer")
+    revision = house.registry.declare(workspace, members={person.user_id: "viewer"})
+    await until(role_is, house, own.key, "viewer")
+    house.registry.declare(workspace, members={person.user_id: "owner"})
+    await until(role_is, house, own.key, "editor")
+    assert revision
+
+
+async def role_is(house: House, key: str, role: str) -> bool:
+    return bool((await house.authorize(key)).role == role)
+
+
+async def test_nobody_makes_a_key_above_their_own_role(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    for role in ("admin", "owner"):
+        with pytest.raises(Denied, match="your own role"):
+            await person.key(workspace, role=role)
+    foreign, elsewhere = await somebody(house, "owner")
+    answers = []
+    for name in (elsewhere, "no-such"):
+        with pytest.raises(Denied) as refusal:
+            await person.key(name)
+        answers.append(refusal.value.message.replace(name, "NAME"))
+    assert answers[0] == answers[1]
+    assert foreign.user_id != person.user_id
+
+
+async def test_a_key_makes_no_keys(house: House) -> None:
+    person, workspace = await somebody(house, "owner")
+    key = await person.key(workspace)
+    for method, fields in (("CreateApiKey", {"workspace": workspace}), ("ListApiKeys", {}), ("GetMe", {})):
+        with pytest.raises(Denied):
+            await person.call(method, credential=key.key, **fields)
+
+
+async def test_a_key_dies_with_the_membership_and_the_account(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = (await person.key(workspace)).key
+    identity = (await house.authorize(key)).identity_token
+    house.registry.declare(workspace)
+    for credential in (key, identity):
+        await until(refused, house, credential)
+    house.registry.declare(workspace, members={person.user_id: "viewer"})
+    await until(role_now, house, key)
+    await house.rows("UPDATE accounts SET state = 'disabled' WHERE user_id = :id", id=person.user_id)
+    assert await refused(house, key)
+    assert await refused(house, identity)
+
+
+async def role_now(house: House, key: str) -> bool:
+    return not await refused(house, key)
+
+
+async def test_a_key_does_not_open_the_successor_of_its_workspace(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = (await person.key(workspace)).key
+    house.registry.declare(workspace, uid="uid-2", members={person.user_id: "owner"})
+    await until(refused, house, key)
+    assert (await house.authorize(person.token, workspace)).role == "owner"
+
+
+async def test_keys_expire(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    with pytest.raises(InvalidInput):
+        await person.key(workspace, expires_at=to_timestamp(datetime.now(UTC) - timedelta(seconds=1)))
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    key = (await person.key(workspace, expires_at=to_timestamp(soon))).key
+    assert (await house.authorize(key)).expires_at.ToDatetime(UTC) <= soon
+    await until(refused, house, key)
+
+
+async def test_pages_and_prefixes_show_ones_own_keys_only(house: House) -> None:
+    person, workspace = await somebody(house, "owner")
+    other, elsewhere = await somebody(house, "owner")
+    made = [(await person.key(workspace, name=str(number))).api_key for number in range(5)]
+    foreign = (await other.key(elsewhere)).api_key
+    seen, token = [], ""
+    while True:
+        page = await person.call("ListApiKeys", 1, page_size=2, page_token=token)
+        seen += [key.key_id for key in page.api_keys]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == [key.key_id for key in reversed(made)]
+    for prefix in (made[2].key_id, made[2].key_id[:6]):
+        found = await person.call("ListApiKeys", key_id_prefix=prefix)
+        assert made[2].key_id in [key.key_id for key in found.api_keys]
+        assert all(key.key_id.startswith(prefix) for key in found.api_keys)
+    assert not (await person.call("ListApiKeys", key_id_prefix=foreign.key_id)).api_keys
+    assert not (await person.call("ListApiKeys", key_id_prefix="%")).api_keys
+    assert not (await person.call("ListApiKeys", workspace=elsewhere)).api_keys
+    with pytest.raises(NotFound) as refusal:
+        await person.call("RevokeApiKey", key_id=foreign.key_id)
+    assert refusal.value.reason == Reason.API_KEY_NOT_FOUND
+    with pytest.raises(InvalidInput):
+        await person.call("ListApiKeys", page_token="x")
+
+
+async def test_a_hundred_uses_against_revocations_end_refused(house: House) -> None:
+    """While a key is used over both replicas it is revoked a few times at once; afterwards nobody gets in."""
+    person, workspace = await somebody(house, "editor")
+    made = await person.key(workspace)
+    uses = [refused(house, made.key, number % 2) for number in range(100)]
+    ends = [person.call("RevokeApiKey", number % 2, key_id=made.api_key.key_id) for number in range(10)]
+    outcomes = await asyncio.gather(*uses[:50], *ends, *uses[50:])
+    times = {answer.api_key.revoked_at.ToNanoseconds() for answer in outcomes[50:60]}
+    assert len(times) == 1
+    for replica in range(2):
+        assert await refused(house, made.key, replica)
+        await until(is_told, house, replica, f"api-key:{made.api_key.key_id}")
+
+
+async def is_told(house: House, replica: int, session: str) -> bool:
+    """Whether a replica's snapshot of revocations holds a session."""
+    async for told in watch(house.replicas[replica]):
+        return session in {revocation.session for revocation in told.revocations}
+    return False
+
+
+async def watch(channel: ServiceChannel) -> AsyncIterator[Any]:
+    stub = auth_service_pb2_grpc.AuthServiceStub(channel.channel)
+    async for told in channel.stream(stub.WatchRevocations, auth_service_pb2.WatchRevocationsRequest(), timeout=60):
+        yield told
+
+
+async def test_a_hundred_keys_made_at_once_stay_within_the_limit(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    await house.rows(
+        "INSERT INTO api_keys (key_id, user_id, workspace, workspace_uid, name, role, sha256, created_at) "
+        "SELECT 'filler' || lpad(n::text, 6, '0'), :id, :workspace, '', '', 'viewer', '', now() "
+        "FROM generate_series(1, :many) n",
+        id=person.user_id,
+        workspace=workspace,
+        many=MOST_KEYS - 3,
+    )
+    calls = [person.call("CreateApiKey", number % 2, workspace=workspace) for number in range(30)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    lost = [outcome for outcome in outcomes if isinstance(outcome, PyAirtableError)]
+    assert len(outcomes) - len(lost) == 3
+    assert {type(error) for error in lost} == {FailedPrecondition}
+
+
+async def test_the_keys_of_a_disabled_account_stop_and_go_on(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    made = await person.key(workspace)
+    session = f"api-key:{made.api_key.key_id}"
+    async with house.engine.begin() as connection:
+        await keys_stop(connection, person.user_id)
+    await until(is_told, house, 1, session)
+    async with house.engine.begin() as connection:
+        await keys_go_on(connection, person.user_id)
+
+    async def gone() -> bool:
+        return not await is_told(house, 1, session)
+
+    await until(gone)
+
+
+async def test_no_key_is_in_the_database(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = (await person.key(workspace)).key
+    await house.authorize(key)
+    for table in ("api_keys", "audit", "revocations"):
+        [row] = await house.rows(f"SELECT count(*) FROM {table} t WHERE t::text LIKE :secret", secret=f"%{key[-20:]}%")  # noqa: S608
+        assert row.count == 0
+    [row] = await house.rows("SELECT last_used_at FROM api_keys WHERE key_id = :id", id=key.split("_")[1])
+    assert row.last_used_at is not None
