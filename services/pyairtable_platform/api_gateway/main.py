@@ -21,7 +21,7 @@ from .rate_limit import LocalWindow, RateLimiter
 from .reflection import reflection_v1
 from .settings import Settings
 from .strangers import Strangers
-from .system_health import system_health_route
+from .system_health import HEALTH_PATH, system_health_route
 from .upstreams import open_upstreams
 from .valkey_window import ValkeyWindow
 
@@ -49,7 +49,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 servicers=[],
                 optional_checks={"redis": lambda: check_limits(valkey)},
                 routes=[system_health_route(upstreams, settings), *contract, *page_routes()],
-                public_paths=PAGE_PATHS,
+                public_paths=(*PAGE_PATHS, HEALTH_PATH),
                 access=access,
                 edge=lambda app: Edge(app, settings, limiter, strangers, callers),
                 generic_handlers=[passthrough, reflection_v1(names)],

@@ -10,7 +10,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-PAGE_PATHS = ("/", "/static/")
+LETTER_PATHS = ("/verify-email", "/reset-password", "/invitations")
+"""Where links of letters lead; what they are to do stands behind the #, which no browser sends."""
+PAGE_PATHS = ("/", "/static/", *LETTER_PATHS)
 FILES = Path(__file__).parent / "static"
 # Always asked for again, by ETag: after an upgrade nobody runs half of the old page with half of the new one.
 _CACHE = {"cache-control": "no-cache"}
@@ -30,5 +32,6 @@ async def chat_page(_: Request) -> Response:
 
 
 def page_routes() -> list[BaseRoute]:
-    """`/` and its files under `/static`."""
-    return [Route("/", chat_page), Mount("/static", PageFiles(directory=FILES))]
+    """The page at `/` and where letters lead, and its files under `/static`."""
+    pages = [Route(path, chat_page) for path in ("/", *LETTER_PATHS)]
+    return [*pages, Mount("/static", PageFiles(directory=FILES))]

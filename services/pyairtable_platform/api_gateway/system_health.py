@@ -18,6 +18,9 @@ from pyairtable_platform.common.http import json_response
 from .settings import Settings
 from .upstreams import Upstream
 
+HEALTH_PATH = "/api/health"
+"""For everybody, as each service's own /health is: who cannot log in wants to know why."""
+
 
 def system_health_route(upstreams: Sequence[Upstream], settings: Settings) -> Route:
     """GET /api/health: 200 when every service is healthy, else 503; the body says which is not, and why."""
@@ -26,7 +29,7 @@ def system_health_route(upstreams: Sequence[Upstream], settings: Settings) -> Ro
         answer = await report(upstreams, settings)
         return json_response(answer, 200 if answer["status"] == "healthy" else 503)
 
-    return Route("/api/health", system_health)
+    return Route(HEALTH_PATH, system_health)
 
 
 async def report(upstreams: Sequence[Upstream], settings: Settings) -> dict[str, Any]:

@@ -49,8 +49,7 @@ async def test_from_registration_over_the_letter_to_the_chat(page: Page, site: S
     await page.get_by_role("button", name="Send it again").click()
     await expect(page.get_by_role("status").first).to_have_text("Another letter is on its way.")
 
-    await page.goto(f"{site.url}/#verify=pyv_right")
-    await page.reload()
+    await page.goto(f"{site.url}/verify-email#token=pyv_right")
     await expect(page.get_by_role("status").first).to_have_text("Your address is proved. Log in now.")
     assert "pyv_" not in page.url
     await expect(page.get_by_label("E-mail address or user name")).to_have_value(EMAIL)
@@ -61,7 +60,7 @@ async def test_from_registration_over_the_letter_to_the_chat(page: Page, site: S
 
 
 async def test_a_used_link_is_told(page: Page, site: Site) -> None:
-    await page.goto(f"{site.url}/#verify=pyv_used")
+    await page.goto(f"{site.url}/verify-email#token=pyv_used")
     await expect(page.get_by_role("alert").first).to_have_text("this link was used or has expired")
 
 
@@ -94,8 +93,7 @@ async def test_a_new_password_by_letter(page: Page, site: Site) -> None:
     await page.get_by_role("textbox", name="E-mail address", exact=True).fill(EMAIL)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status").first).to_contain_text("a letter is on its way")
-    await page.goto(f"{site.url}/#reset=pyp_right")
-    await page.reload()
+    await page.goto(f"{site.url}/reset-password#token=pyp_right")
     await page.get_by_label("New password").fill("another password of this test")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status").first).to_have_text("The new password is set. Log in with it.")
@@ -180,10 +178,18 @@ async def test_invitations_are_accepted_and_declined(page: Page, site: Site, acc
 
 async def test_the_link_of_an_invitation_waits_for_the_login(page: Page, site: Site, accounts: FakeAccounts) -> None:
     accounts.invited_to = ["acme"]
-    await page.goto(f"{site.url}/#invitation=pyi-acme")
+    await page.goto(f"{site.url}/invitations#token=pyi-acme")
     await log_in(page)
+    await expect(page.get_by_role("button", name="Accept: acme")).to_be_focused()
+    await page.keyboard.press("Enter")
     await expect(page.locator("#workspace")).to_have_value("acme")
     assert "pyi" not in page.url
+
+
+async def test_a_link_to_an_invitation_that_does_not_count_is_told(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/invitations#token=pyi-globex")
+    await log_in(page)
+    await expect(page.locator("#banner")).to_contain_text("there is no such invitation, or it was used")
 
 
 async def test_a_first_workspace_in_the_making_is_waited_for(page: Page, site: Site, accounts: FakeAccounts) -> None:

@@ -1,7 +1,7 @@
 // The chat page: wires the composer, the conversation, the list of chats and what is said about the system.
 import { api } from "./api.js";
 import { byId, el } from "./dom.js";
-import { followLetter, signIn } from "./entry.js";
+import { followLetter, signIn, takeLetter } from "./entry.js";
 import { follow } from "./follow.js";
 import { money } from "./format.js";
 import { Invitations } from "./invitations.js";
@@ -343,8 +343,8 @@ async function showHealth() {
     byId("mode").hidden = health.environment !== "development";
     byId("mode").title = (health.notes ?? []).join("\n");
   } catch (error) {
-    light.className = error.status === 401 ? "health" : "health bad";
-    describe(light, error.status === 401 ? "How the services are is told with an access key" : "The server does not answer");
+    light.className = "health bad";
+    describe(light, error.status ? error.message : "The server does not answer");
   }
 }
 
@@ -408,7 +408,7 @@ async function showAccount() {
 async function leaveSystem() {
   leave();
   await logOut();
-  location.replace(location.pathname);
+  location.replace("/");
 }
 
 onEnd(async () => {
@@ -418,16 +418,16 @@ onEnd(async () => {
 });
 
 async function start(wanted) {
+  const letter = takeLetter();
   await join();
-  await followLetter();
+  await followLetter(letter);
   showHealth();
   setInterval(showHealth, 30000);
   await showWorkspaces();
   sessions.workspace = state.workspace;
   sessions.load();
   showAccount().catch(showBanner);
-  await invitations.followLetter();
-  invitations.load();
+  await invitations.followLetter(letter);
   if (wanted && !state.run && !state.session) openSession(wanted);
 }
 

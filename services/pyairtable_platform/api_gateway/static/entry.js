@@ -27,20 +27,25 @@ function signedIn() {
   done();
 }
 
-/** Follows the link of a letter: #verify=TOKEN or #reset=TOKEN. The token does not stay in the address. */
-export async function followLetter() {
-  const params = new URLSearchParams(location.hash.slice(1));
-  const verify = params.get("verify"), reset = params.get("reset");
-  if (!verify && !reset) return;
-  history.replaceState(null, "", location.pathname);
+/** Takes the token out of the link of a letter (/verify-email#token=...): it does not stay in the address. */
+export function takeLetter() {
+  const about = location.pathname.slice(1);
+  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  if (about) history.replaceState(null, "", "/");
+  return { about, token };
+}
+
+/** Proves an address or sets a new password, as a letter says; has the reader sign in then. */
+export async function followLetter({ about, token }) {
+  if (about !== "verify-email" && about !== "reset-password") return;
   const signed = signIn();
-  if (reset) {
-    resetToken = reset;
-    show("reset");
+  if (about === "reset-password") {
+    resetToken = token;
+    show(token ? "reset" : "forgot");
   } else {
     say("Looking at the link");
     await attempt(async () => {
-      const { account } = await call("/auth/verify-email", { token: verify });
+      const { account } = await call("/auth/verify-email", { token });
       show("login", { login: account.email });
       say("Your address is proved. Log in now.");
     });

@@ -1,4 +1,4 @@
-// Invitations that wait for the reader, and the link of a letter that accepts one.
+// Invitations that wait for the reader, and the link of a letter that tells of one.
 import { api } from "./api.js";
 import { announce, byId, el } from "./dom.js";
 
@@ -45,11 +45,12 @@ export class Invitations {
     await this.on.joined(workspace);
   }
 
-  /** Accepts the invitation of a letter (#invitation=TOKEN). The token does not stay in the address. */
-  async followLetter() {
-    const token = new URLSearchParams(location.hash.slice(1)).get("invitation");
-    if (!token) return;
-    history.replaceState(null, "", location.pathname);
-    await this.answer(() => this.accept({ token }));
+  /** The link of a letter: its invitation is among those shown, or the door says why it does not count. */
+  async followLetter({ about, token }) {
+    await this.load();
+    if (about !== "invitations") return;
+    const first = byId("invitations").querySelector("button");
+    if (first) first.focus();
+    else if (token) await this.answer(() => this.accept({ token }));
   }
 }
