@@ -117,7 +117,7 @@ class Edits:
         return current
 
     async def _put(self, writing: Writing, current: Workspace, wanted: Workspace, principal: str) -> Workspace:
-        wanted = replace(checked(wanted), members=current.members)
+        wanted = replace(checked(wanted), version=current.version, members=current.members)
         if wanted == current:
             return current
         if current.source.kind == CUSTOM_RESOURCE:
@@ -164,7 +164,7 @@ async def _name_of(base: BaseBinding, current: Workspace) -> str:
 
 def without(current: Workspace, base: BaseBinding) -> Workspace:
     """The workspace without a base; of the others one is the default."""
-    others = [item for item in current.bases if item is not base]
+    others = [item for item in current.bases if item != base]
     if base.is_default and others:
         others[0] = replace(others[0], is_default=True)
     return replace(current, bases=tuple(others))

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from integration.workspaces.people_kit import Installation, running_installation
+from integration.workspaces.stand_ins import Around, running_around
 
-from pyairtable_devkit.databases import Postgres
+from pyairtable_devkit.databases import Postgres, Valkey
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.migrations import migrate_async
 from pyairtable_platform.common.registry import WorkspaceRegistry
@@ -79,6 +81,27 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    with Valkey.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def around() -> AsyncIterator[Around]:
+    """The services around, standing in."""
+    async with running_around() as running:
+        yield running
+
+
+@pytest.fixture
+async def installation(around: Around, database_url: str, valkey: Valkey) -> AsyncIterator[Installation]:
+    """Two replicas of the whole service. Each test has a database of Valkey's own, by number."""
+    redis_url = f"{valkey.url.rpartition('/')[0]}/{next(_numbers) % 16}"
+    async with running_installation(around, database_url, redis_url) as running:
+        yield running
+
+
 @asynccontextmanager
 async def open_replica(database_url: str, **changes: Any) -> AsyncIterator[Replica]:
     """A replica over a database, with a data plane that follows it."""
@@ -89,6 +112,7 @@ async def open_replica(database_url: str, **changes: Any) -> AsyncIterator[Repli
             "shutdown_delay_seconds": 0,
             "shutdown_grace_seconds": 1,
             "database_url": database_url,
+            "open_access": True,
             **changes,
         }
     )

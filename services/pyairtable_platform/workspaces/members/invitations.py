@@ -12,6 +12,7 @@ from sqlalchemy import text
 from pyairtable_platform.common import events
 from pyairtable_platform.common.database import EVERY_WORKSPACE, enter_workspace
 from pyairtable_platform.common.errors import (
+    DeadlineExceeded,
     Denied,
     FailedPrecondition,
     InvalidInput,
@@ -19,6 +20,7 @@ from pyairtable_platform.common.errors import (
     QuotaExhausted,
     RateLimited,
     Reason,
+    Unavailable,
 )
 from pyairtable_platform.common.roles import rank_of
 from pyairtable_platform.common.workspace import Member, Workspace
@@ -36,7 +38,7 @@ _AN_HOUR = timedelta(hours=1)
 
 _INSERT = text(
     "INSERT INTO invitations (invitation_id, workspace, email, role, invited_by, expires_at, letter_due_at) "
-    "VALUES (:invitation_id, :workspace, :email, :role, :invited_by, now() + :counts_for, now())"
+    "VALUES (:invitation_id, :workspace, :email, :role, :invited_by, now() + CAST(:counts_for AS interval), now())"
 )
 _END = text(
     "UPDATE invitations SET state = :state, accepted_by = :accepted_by, letter_due_at = NULL "
@@ -44,7 +46,8 @@ _END = text(
 )
 _REPLACE = text("UPDATE invitations SET state = 'revoked', letter_due_at = NULL WHERE invitation_id = :invitation_id")
 _RECENT = text(
-    "SELECT created_at, now() AS now FROM invitations WHERE workspace = :workspace AND created_at > now() - :hour "
+    "SELECT created_at, now() AS now FROM invitations "
+    "WHERE workspace = :workspace AND created_at > now() - CAST(:hour AS interval) "
     "ORDER BY created_at DESC OFFSET :others LIMIT 1"
 )
 _JOIN = text(
@@ -86,7 +89,7 @@ class Invitations:
         if not actor.user_id:
             raise Denied("an invitation is a person's: an access key or a service cannot invite anybody")
         email = address(email)
-        known = {account.user_id for account in await self._accounts.of_addresses([email])}
+        known = await self._known(email)
         async with self._store.writing(name) as writing:
             workspace = await writing.existing(name)
             require_above(role_in(actor, workspace), role, "to give it")
@@ -165,6 +168,14 @@ class Invitations:
             await _record(writing, workspace, "declined", found.invitation_id, actor.principal, email=found.email)
 
     # Rules that need more than the values
+
+    async def _known(self, email: str) -> set[str]:
+        """Ids of the accounts of an address, to tell at once that a member is a member. While the auth service is away
+        nobody is known: whoever is in already then gains nothing by accepting."""
+        try:
+            return {account.user_id for account in await self._accounts.of_addresses([email])}
+        except (Unavailable, DeadlineExceeded):
+            return set()
 
     def _require_room(self, workspace: Workspace) -> None:
         if len(workspace.members) >= self._limits.members:

@@ -40,7 +40,8 @@ _PASSES = (Unavailable, DeadlineExceeded, RateLimited, QuotaExhausted, Internal,
 # Whoever takes a letter has this long to send it; then another replica tries.
 _TAKE = text(
     "UPDATE invitations SET letter_attempts = letter_attempts + 1, "  # noqa: S608 - constants
-    "letter_due_at = now() + least(:first * power(2, least(letter_attempts, 20)), :longest) "
+    "letter_due_at = now() + least(CAST(:first AS interval) * power(2, least(letter_attempts, 20)), "
+    "CAST(:longest AS interval)) "
     "WHERE invitation_id = (SELECT invitation_id FROM invitations WHERE letter_due_at <= now() AND state = 'pending' "
     "AND expires_at > now() ORDER BY letter_due_at LIMIT 1 FOR UPDATE SKIP LOCKED) "
     "RETURNING invitation_id, workspace, email, role, invited_by, "
