@@ -1,35 +1,12 @@
-"""A PostgreSQL with the tables of auth, and two replicas over a database of their own."""
+"""Two replicas over a database of their own, and a mail server."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from integration.auth.accounts.desks import Replica, replica_over
-
-from pyairtable_devkit.databases import Postgres
-from pyairtable_platform.common.migrations import migrate_async
-from pyairtable_platform.common.settings import DatabaseSettings
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with Postgres.start() as server:
-        url = server.create_database("auth_template")
-        asyncio.run(migrate_async(DatabaseSettings(database_url=url), ("auth",)))  # type: ignore[arg-type]
-        yield server
-
-
-@pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
-    name = f"accounts_{next(_numbers)}"
-    yield postgres.create_database(name, template="auth_template")
-    postgres.drop_database(name)
+from integration.auth.accounts.desks import MailServer, Replica, mail_server, replica_over
 
 
 @pytest.fixture
@@ -47,3 +24,10 @@ def auth(replicas: tuple[Replica, Replica]) -> Replica:
 @pytest.fixture
 def other(replicas: tuple[Replica, Replica]) -> Replica:
     return replicas[1]
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[MailServer, int]]:
+    """A mail server that speaks SMTP, and its port."""
+    with mail_server() as opened:
+        yield opened

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import itertools
 import re
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 
 import sqlalchemy
+from aiosmtpd.controller import Controller
 from argon2.profiles import CHEAPEST
 
 from pyairtable_platform.auth.accounts.administration import Administration
@@ -21,6 +24,7 @@ from pyairtable_platform.auth.accounts.passwords import Passwords
 from pyairtable_platform.auth.accounts.personal_data import PersonalData
 from pyairtable_platform.auth.accounts.postman import Postman
 from pyairtable_platform.auth.accounts.registration import Registration
+from pyairtable_platform.auth.accounts.rules import deliverable
 from pyairtable_platform.auth.accounts.sealing import Secrets
 from pyairtable_platform.auth.accounts.signing_in import SigningIn, Tokens
 from pyairtable_platform.auth.signers import Signers
@@ -55,7 +59,44 @@ class Mailbox:
         return None
 
     def to(self, email: str) -> list[EmailMessage]:
-        return [letter for letter in self.letters if letter["To"] == email]
+        return [letter for letter in self.letters if letter["To"] == deliverable(email)]
+
+
+@dataclass
+class MailServer:
+    """A handler of aiosmtpd that keeps letters, and refuses as it is told."""
+
+    letters: list[Any] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.refusals:
+            return self.refusals.pop(0)
+        self.letters.append(email.message_from_bytes(envelope.content))
+        return "250 OK"
+
+    def token_for(self, address: str, purpose: str) -> str:
+        """The token in the last letter to an address; empty while there is none."""
+        for letter in reversed(self.letters):
+            found = re.search(rf"{purpose}_[\w-]{{43}}", letter.get_payload(decode=True).decode())
+            if letter["To"] == address and found:
+                return found[0]
+        return ""
+
+
+@contextmanager
+def mail_server() -> Iterator[tuple[MailServer, int]]:
+    """A mail server that speaks SMTP, and its port."""
+    handler = MailServer()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        yield handler, port
+    finally:
+        controller.stop()
 
 
 @dataclass

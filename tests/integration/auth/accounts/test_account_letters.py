@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import email
-import socket
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from integration.auth.accounts.desks import PUBLIC_URL, SENDER, Mailbox, Replica, fresh_address
+from integration.auth.accounts.desks import PUBLIC_URL, SENDER, Mailbox, MailServer, Replica, fresh_address
 
 from pyairtable_platform.auth.accounts.postman import NoMail, Postman, Smtp
 from pyairtable_platform.auth.accounts.sealing import Secrets
@@ -34,41 +30,13 @@ INVITATION = {
 }
 
 
-@dataclass
-class Server:
-    """A mail server that keeps letters and refuses as it is told."""
-
-    letters: list[Any] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.refusals:
-            return self.refusals.pop(0)
-        self.letters.append(email.message_from_bytes(envelope.content))
-        return "250 OK"
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[Server, int]]:
-    handler = Server()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield handler, port
-    finally:
-        controller.stop()
-
-
 def postman_over(replica: Replica, mail: Any, secret: str = "") -> Postman:
     secrets = Secrets(secret) if secret else replica.desk.secrets
     return Postman(replica.desk.engine, secrets, mail, sender=SENDER, public_url=PUBLIC_URL)
 
 
 @pytest.fixture
-async def postmen(replicas: tuple[Replica, Replica], server: tuple[Server, int]) -> AsyncIterator[list[Postman]]:
+async def postmen(replicas: tuple[Replica, Replica], server: tuple[MailServer, int]) -> AsyncIterator[list[Postman]]:
     yield [postman_over(replica, Smtp("127.0.0.1", server[1], starttls=False)) for replica in replicas]
 
 
@@ -79,7 +47,7 @@ async def invite(replica: Replica, key: str, **changes: str) -> None:
 
 
 async def test_two_replicas_send_each_letter_once(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     for number in range(10):
         await invite(auth, f"invitation:{number}")
@@ -109,7 +77,7 @@ async def test_a_letter_is_asked_for_once_by_its_key(auth: Replica, other: Repli
 
 
 async def test_a_letter_that_fails_is_sent_later_under_the_same_id(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     server[0].refusals = ["451 try later"]
     await invite(auth, "one")
@@ -124,7 +92,7 @@ async def test_a_letter_that_fails_is_sent_later_under_the_same_id(
 
 
 async def test_a_letter_that_was_sent_but_not_noted_has_the_same_id(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     await invite(auth, "one")
     sealed = (await auth.rows("SELECT sealed FROM letters"))[0].sealed
@@ -136,7 +104,7 @@ async def test_a_letter_that_was_sent_but_not_noted_has_the_same_id(
 
 
 async def test_what_the_mail_server_will_never_take_is_given_up(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     server[0].refusals = ["550 no such user"]
     await invite(auth, "one")
@@ -146,7 +114,7 @@ async def test_what_the_mail_server_will_never_take_is_given_up(
 
 
 async def test_a_letter_whose_time_is_over_is_not_sent(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     await invite(auth, "one")
     await auth.rows("UPDATE letters SET expires_at = clock_timestamp()")
@@ -156,7 +124,7 @@ async def test_a_letter_whose_time_is_over_is_not_sent(
 
 
 async def test_a_letter_of_a_dead_replica_comes_up_again(
-    auth: Replica, server: tuple[Server, int], postmen: list[Postman]
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
 ) -> None:
     await invite(auth, "one")
     postmen[0]._mail = Mailbox(failure=asyncio.CancelledError())  # type: ignore[arg-type]
@@ -168,7 +136,9 @@ async def test_a_letter_of_a_dead_replica_comes_up_again(
     assert len(server[0].letters) == 1
 
 
-async def test_the_postman_hears_of_a_letter(auth: Replica, server: tuple[Server, int], postmen: list[Postman]) -> None:
+async def test_the_postman_hears_of_a_letter(
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
+) -> None:
     running = asyncio.create_task(postmen[0].run())
     try:
         await invite(auth, "one")
@@ -180,7 +150,7 @@ async def test_the_postman_hears_of_a_letter(auth: Replica, server: tuple[Server
         running.cancel()
 
 
-async def test_values_stay_on_their_line(auth: Replica, server: tuple[Server, int], postmen: list[Postman]) -> None:
+async def test_values_stay_on_their_line(auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]) -> None:
     evil = "Acme\r\nBcc: victim@acme.example\r\n\r\nPay here: $token ${public_url}"
     await invite(auth, "one", display_name=evil, invited_by="Eve\u2028\x00\nEve")
     await postmen[0].send_next()
@@ -218,7 +188,7 @@ async def test_without_a_mail_server_letters_wait_and_health_says_so(auth: Repli
 
 
 async def test_a_mail_server_without_encryption_gets_nothing_unless_told(
-    auth: Replica, server: tuple[Server, int]
+    auth: Replica, server: tuple[MailServer, int]
 ) -> None:
     strict = Smtp("127.0.0.1", server[1])
     with pytest.raises(Unavailable):
@@ -229,7 +199,7 @@ async def test_a_mail_server_without_encryption_gets_nothing_unless_told(
     await Smtp("127.0.0.1", server[1], starttls=False).check()
 
 
-async def test_a_letter_sealed_under_another_secret_waits(auth: Replica, server: tuple[Server, int]) -> None:
+async def test_a_letter_sealed_under_another_secret_waits(auth: Replica, server: tuple[MailServer, int]) -> None:
     await invite(auth, "one")
     mail = Smtp("127.0.0.1", server[1], starttls=False)
     await postman_over(auth, mail, "another secret of this test").send_next()
