@@ -30,7 +30,7 @@ from .authorizer import Authorizer, Authorizing
 from .channels import open_channel
 from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, check_allowed, own_workspace
 from .errors import Denied, Internal, Unauthenticated
-from .identity import Identity, is_access_token, is_issued_here
+from .identity import Identity, is_access_token, is_issued_here, unproved
 from .revocations import Revocations, Standing
 from .roles import need_of
 from .settings import ServiceSettings
@@ -177,7 +177,7 @@ class Access:
             if len(credential) > LONGEST_KEY:
                 raise Unauthenticated("the key is not accepted: it is longer than any of this installation")
             return await self._authorizer.of_credential(credential, "")
-        if credential.count(".") != 2 or len(credential) > LONGEST_TOKEN:
+        if len(credential) > LONGEST_TOKEN or unproved(credential, "iss") is None:
             raise Unauthenticated("the credential is not accepted: it is neither a key nor a token")
         if is_issued_here(credential):
             return await self._authorizer.of_token(credential)

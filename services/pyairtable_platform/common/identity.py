@@ -39,7 +39,8 @@ _VERIFIED = 4096
 _THE_KEYS = b"keys"
 _RENEW_BEFORE_SECONDS = 15.0
 _HEADER = frozenset({"alg", "kid", "typ"})
-_TEXTS = ("sub", "workspace", "role", "scope")
+_TEXTS = ("sub", "sid", "workspace", "role", "scope")
+_NUMBERS = ("rev", "iat", "exp")
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
             audience=AUDIENCE,
             issuer=ISSUER,
             leeway=leeway,
-            options={"require": [*_TEXTS, "iss", "aud", "iat", "exp", "jti"], "strict_aud": True},
+            options={"require": [*_TEXTS, *_NUMBERS, "iss", "aud", "jti"], "strict_aud": True},
         )
     except jwt.ExpiredSignatureError as error:
         raise refused("it has expired") from error
@@ -199,12 +200,11 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
 
 def identity_in(claims: Mapping[str, Any], token: str) -> Identity:
     """The identity in claims that were verified; raises Unauthenticated for ones that are not of our kinds."""
-    texts = [claims[name] for name in _TEXTS]
-    # Until the auth service signs them they may be missing: a key was its own session then.
-    session, revision = claims.get("sid", claims["sub"]), claims.get("rev", 0)
-    if not all(isinstance(text, str) for text in [*texts, session]) or type(revision) is not int or revision < 0:
+    texts, numbers = [claims[name] for name in _TEXTS], [claims[name] for name in _NUMBERS]
+    if not all(isinstance(text, str) for text in texts) or not all(is_count(number) for number in numbers):
         raise refused("its claims are not ours")
-    principal, workspace, role, scope = texts
+    principal, session, workspace, role, scope = texts
+    revision = claims["rev"]
     identity = Identity(
         principal, workspace, role, frozenset(scope.split()), float(claims["exp"]), token, None, session, revision
     )
@@ -212,6 +212,11 @@ def identity_in(claims: Mapping[str, Any], token: str) -> Identity:
     if not principal or not session or bool(workspace) != bool(role) or not (workspace or identity.is_person):
         raise refused("its claims are not ours")
     return identity
+
+
+def is_count(value: object) -> bool:
+    """Whether a claim is a whole number from 0 on; True is none, though Python counts with it."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_out_of_time(refusal: Unauthenticated) -> bool:

@@ -94,7 +94,7 @@ class Revocations:
         """For /health: the age; raises Unavailable when the auth service has not been heard for a while."""
         age = self.age_seconds()
         if age is None:
-            return {"revocations_age_seconds": None}
+            raise Unavailable("the auth service has not told yet which credentials were revoked", dependency="auth")
         if age > STALE_SECONDS:
             raise Unavailable(f"revocations were last heard {age:.0f} s ago: those known go on counting")
         return {"revocations_age_seconds": round(age, 1)}

@@ -21,6 +21,7 @@ from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.errors import Denied, Unauthenticated, Unavailable
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.remembered import Remembered, fingerprint
+from pyairtable_protos.auth.v1 import auth_service_pb2
 
 
 @asynccontextmanager
@@ -28,6 +29,7 @@ async def asking(fake: FakeAuth) -> AsyncIterator[tuple[Authorizer, grpc.aio.Ser
     """An authorizer that asks the fake, and the fake's server."""
     async with serving(fake) as (target, server):
         authorizer = Authorizer(ServiceChannel(target, api_key="peer-key"))
+        authorizer.revocations.apply(auth_service_pb2.WatchRevocationsResponse(is_snapshot=True))
         try:
             yield authorizer, server
         finally:
