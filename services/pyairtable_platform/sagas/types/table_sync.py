@@ -1,0 +1,192 @@
+"""table_sync: one table gets the rows of another, by a key field; when it fails midway the table is put back.
+
+The plan is kept before anything is written, with the cells as they were. It is written in chunks, each under a key of
+its own, and each chunk's outcome is noted; so a chunk of which nobody knows whether it was written is asked for once
+more under its key before it is taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pydantic import Field
+
+from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, OutcomeUnknown, Reason
+from pyairtable_platform.sagas.definition import Done, Input, SagaType, Step, StepCall, Who
+from pyairtable_platform.sagas.model import Json
+from pyairtable_platform.sagas.ports import FieldOf, Platform, Row, TableOf, TableSchema, Written
+from pyairtable_platform.sagas.table_plan import Plan, pair_fields, plan_rows, restorable_fields
+
+ROWS_AT_ONCE = 50
+"""Rows of a chunk: five calls to Airtable, about a second of its rate limit."""
+LONGEST_SECONDS = 900.0
+BASE = r"^app[A-Za-z0-9]{14}$"
+TABLE = r"^tbl[A-Za-z0-9]{14}$"
+
+
+class TableSync(Input):
+    workspace: str = Field(min_length=1, max_length=63)
+    """The workspace that may use both bases."""
+    base_id: str = Field(pattern=BASE)
+    """Base of the table that is changed."""
+    table_id: str = Field(pattern=TABLE)
+    """The table that is changed."""
+    source_base_id: str = Field(default="", pattern=r"^$|" + BASE)
+    """Base of the table that is copied from; empty: the same."""
+    source_table_id: str = Field(pattern=TABLE)
+    """The table that is copied from."""
+    key_field: str = Field(min_length=1, max_length=255)
+    """Name of the field, in both tables, that tells which rows belong together."""
+    fields: list[str] = Field(default=[], max_length=500)
+    """Names of the fields to copy; empty is all that fit. The key always is."""
+    allow_delete: bool = False
+    """Whether rows that the source does not have are deleted."""
+    max_changes: int = Field(default=1000, ge=1, le=5000)
+    """A plan with more changes is refused."""
+    typecast: bool = False
+    """Whether Airtable may create choices that the table does not have."""
+
+
+def target_of(given: Json) -> TableOf:
+    return TableOf(given["workspace"], given["base_id"], given["table_id"])
+
+
+def source_of(given: Json) -> TableOf:
+    return TableOf(given["workspace"], given["source_base_id"] or given["base_id"], given["source_table_id"])
+
+
+async def plan(platform: Platform, call: StepCall) -> Done:
+    given = call.input
+    if source_of(given) == target_of(given):
+        raise InvalidInput.at("input.source_table_id", "is the table that is changed: name another one")
+    source = await platform.airtable.table(source_of(given))
+    target = await platform.airtable.table(target_of(given))
+    key = key_of(source, target, given["key_field"])
+    wanted = {given["key_field"], *given["fields"]} if given["fields"] else None
+    names, skipped = pair_fields(source, target, wanted)
+    kept = restorable_fields(target) if given["allow_delete"] else names
+    found = plan_rows(
+        await platform.airtable.rows(source_of(given), names),
+        await platform.airtable.rows(target_of(given), sorted({*names, *kept})),
+        key.name,
+        names,
+        allow_delete=given["allow_delete"],
+    )
+    if found.changes > given["max_changes"]:
+        raise FailedPrecondition(
+            f"the plan holds {found.changes} changes, more than max_changes ({given['max_changes']}): nothing was "
+            "written; raise max_changes"
+        )
+    counts = {"creates": len(found.create), "updates": len(found.update), "deletes": len(found.delete)}
+    return Done({**counts, "unchanged": found.unchanged, "skipped_fields": skipped}, memo=found.to_json())
+
+
+async def apply(platform: Platform, call: StepCall) -> Done:
+    """Updates, then new rows, then deletions, so that a failure midway loses nothing."""
+    chunks = planned_chunks(call)
+    noted: list[list[Json]] = list(call.memo.get("written", []))
+    for number in range(len(noted), len(chunks)):
+        await call.note({"written": noted, "begun": number + 1})
+        outcomes = await write(platform, call, number, *chunks[number])
+        require_known(outcomes)
+        noted.append([asdict(outcome) for outcome in outcomes])
+        # Noted before it is judged: the rows that a chunk did write must be taken back too.
+        await call.note({"written": noted, "begun": number + 1})
+        require_all(outcomes)
+    return Done({"rows_written": sum(map(len, noted))}, memo={"written": noted, "begun": len(noted)})
+
+
+async def undo(platform: Platform, call: StepCall) -> None:
+    """Take every chunk back, the last first; the one in doubt is first asked for again, under its key."""
+    chunks = planned_chunks(call)
+    noted: list[list[Json]] = list(call.memo.get("written", []))
+    if len(noted) < call.memo.get("begun", 0):
+        outcomes = await write(platform, call, len(noted), *chunks[len(noted)])
+        require_known(outcomes)
+        noted.append([asdict(outcome) for outcome in outcomes])
+        await call.note({"written": noted, "begun": len(noted)})
+    for number in range(len(noted) - 1, -1, -1):
+        await take_back(platform, call, number, *chunks[number], [Written(**item) for item in noted[number]])
+
+
+async def write(platform: Platform, call: StepCall, number: int, kind: str, rows: Sequence[Json]) -> list[Written]:
+    """Write a chunk under its key."""
+    table, key = target_of(call.input), f"{call.key}:{number}"
+    typecast = bool(call.input["typecast"])
+    if kind == "update":
+        changed = [Row(row["id"], row["after"]) for row in rows]
+        return await platform.airtable.update(table, changed, key, typecast=typecast)
+    if kind == "create":
+        return await platform.airtable.create(table, [row["after"] for row in rows], key, typecast=typecast)
+    return await platform.airtable.delete(table, [row["id"] for row in rows], key)
+
+
+async def take_back(
+    platform: Platform, call: StepCall, number: int, kind: str, rows: Sequence[Json], outcomes: Sequence[Written]
+) -> None:
+    """Put back what a chunk changed, under a key of its own. Rows that were deleted come back under new ids."""
+    table, key = target_of(call.input), f"{call.key}:{number}:undo"
+    done = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome.state in ("updated", "deleted")]
+    made = [outcome.record_id for outcome in outcomes if outcome.state == "created"]
+    back: list[Written] = []
+    if kind == "update" and done:
+        before = [Row(row["id"], row["before"]) for row in done]
+        back = await platform.airtable.update(table, before, key, typecast=False)
+    elif kind == "create" and made:
+        back = await platform.airtable.delete(table, made, key)
+    elif kind == "delete" and done:
+        back = await platform.airtable.create(table, [row["before"] for row in done], key, typecast=False)
+    require_known(back)
+    require_all(back)
+
+
+def require_known(outcomes: Sequence[Written]) -> None:
+    """Raise when nobody knows of some rows whether they were written: the same key asks for them again."""
+    if any(outcome.state == "unknown" for outcome in outcomes):
+        raise OutcomeUnknown("Airtable did not say whether some rows were written: they are asked for again")
+
+
+def require_all(outcomes: Sequence[Written]) -> None:
+    """Raise unless every row was written."""
+    failed = [outcome for outcome in outcomes if outcome.state in ("failed", "not_attempted")]
+    if failed:
+        text = failed[0].error or "Airtable refused it"
+        raise FailedPrecondition(f"{len(failed)} of {len(outcomes)} rows could not be written: {text}")
+
+
+def planned_chunks(call: StepCall) -> list[tuple[str, list[Json]]]:
+    """What the step `plan` kept."""
+    return chunks_of(Plan.from_json(call.memos["plan"]["plan"]))
+
+
+def chunks_of(found: Plan) -> list[tuple[str, list[Json]]]:
+    """The plan in the order and size in which it is written."""
+    chunks: list[tuple[str, list[Json]]] = []
+    for kind, rows in (("update", found.update), ("create", found.create), ("delete", found.delete)):
+        chunks += [(kind, rows[at : at + ROWS_AT_ONCE]) for at in range(0, len(rows), ROWS_AT_ONCE)]
+    return chunks
+
+
+def key_of(source: TableSchema, target: TableSchema, name: str) -> FieldOf:
+    """The key field; raises NotFound when one of the tables has none of this name."""
+    for table in (source, target):
+        if all(item.name != name for item in table.fields):
+            text = f'table "{table.name}" has no field "{name}", which is to be the key'
+            raise NotFound(text, reason=Reason.FIELD_NOT_FOUND, table=table.id, field=name)
+    return next(item for item in source.fields if item.name == name)
+
+
+TABLE_SYNC = SagaType(
+    name="table_sync",
+    description="Gives one table the rows of another, matched by a key field, and puts it back when that fails.",
+    input=TableSync,
+    business_key=lambda given: f"{given.workspace}/{given.base_id}/{given.table_id}",
+    workspace=lambda given: str(given.workspace),
+    who=Who.WRITE,
+    steps=(
+        Step("plan", plan, seconds=LONGEST_SECONDS),
+        Step("apply", apply, undo, seconds=LONGEST_SECONDS),
+    ),
+    output=lambda given, results: {**results["plan"], **results["apply"]},
+)
