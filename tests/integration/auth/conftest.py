@@ -65,6 +65,7 @@ class Databases:
         """What every service is told; each takes what it knows."""
         return {
             "environment": "production",
+            "open_access": False,
             "api_key": API_KEY,
             "jwt_secret": self.jwt_secret,
             "http_port": 0,

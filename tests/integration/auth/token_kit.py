@@ -192,6 +192,7 @@ async def house_over(database_url: str, *, registry: Registry | None = None, **s
         house = House(registry, users, engine, signers)
         told = {
             "environment": "production",
+            "open_access": False,
             "api_key": API_KEY,
             "jwt_secret": JWT_SECRET,
             "http_port": 0,
