@@ -28,6 +28,9 @@ LOOK_SECONDS = 2.0
 SEND_SECONDS = 30.0
 IMPLICIT_TLS_PORT = 465
 
+# Every server takes seven bits; eight have to be offered.
+_POLICY = email.policy.SMTP.clone(cte_type="7bit")
+
 LETTERS = Counter(
     "pyairtable_letters_total", "Letters by what became of an attempt to send them", ["template", "outcome"]
 )
@@ -152,7 +155,7 @@ class Postman:
                 await self._mail.send(self.message_of(waiting))
         except Refused:
             await self._settle(waiting, "failed", "refused by the mail server")
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, PyAirtableError) as error:
+        except Exception as error:  # one letter that cannot be made or sent must not hold up those behind it
             await self._put_off(waiting, error)
         else:
             await self._settle(waiting, "sent")
@@ -162,7 +165,7 @@ class Postman:
         """A letter as mail."""
         values = self._secrets.open(waiting.key, waiting.sealed)
         letter = templates.composed(waiting.template, values, self._public_url)
-        message = EmailMessage(policy=email.policy.SMTP)
+        message = EmailMessage(policy=_POLICY)
         message["From"] = self._sender
         message["To"] = values["to"]
         message["Subject"] = letter.subject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
@@ -211,3 +212,32 @@ async def test_domains_in_other_scripts_are_written_as_dns_knows_them(auth: Repl
     await auth.registration.register("ada@m\u00fcnchen.example", "", "seven green teapots", "", fresh_address())
     await auth.deliver()
     assert auth.mailbox.letters[-1]["To"] == "ada@xn--mnchen-3ya.example"
+
+
+async def test_letters_in_any_script_arrive_as_they_were_written(
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
+) -> None:
+    await invite(auth, "one", display_name="\u5c0f\u6797 & S\u00f6hne", invited_by="\u0410\u0434\u0430 " * 300)
+    await postmen[0].send_next()
+    (letter,) = server[0].letters
+    text = letter.get_payload(decode=True).decode()
+    assert "\u5c0f\u6797 & S\u00f6hne" in text
+    assert text.count("\u0410\u0434\u0430") == 300
+    assert str(make_header(decode_header(letter["Subject"]))).count("\u5c0f\u6797 & S\u00f6hne") == 1
+
+
+async def test_a_letter_that_cannot_be_made_does_not_hold_up_others(
+    auth: Replica, server: tuple[MailServer, int], postmen: list[Postman]
+) -> None:
+    sealed = auth.desk.secrets.seal("broken", {"to": "broken"})
+    await auth.rows(
+        "INSERT INTO letters (key, template, user_id, sealed, state) "
+        "VALUES ('broken', 'welcome', '', :sealed, 'queued')",
+        sealed=sealed,
+    )
+    await invite(auth, "one")
+    assert await postmen[0].send_next()
+    assert await postmen[0].send_next()
+    assert len(server[0].letters) == 1
+    states = {row.template: row.state for row in await auth.rows("SELECT template, state FROM letters")}
+    assert states == {"welcome": "queued", "invitation": "sent"}
