@@ -73,7 +73,7 @@ class StandInAuth(auth_service_pb2_grpc.AuthServiceServicer):
         self.revision = 1
         self.ended: list[rpc.Revocation] = []
         self.asked: list[rpc.AuthorizeRequest] = []
-        self.watching: set[asyncio.Queue[rpc.Revocation]] = set()
+        self.watching: set[asyncio.Queue[rpc.Revocation | None]] = set()
 
     def key(self, prefix: str, workspace: str, role: str, user: str = "") -> str:
         """A new key (prefix pya or pyu)."""
@@ -132,12 +132,12 @@ class StandInAuth(auth_service_pb2_grpc.AuthServiceServicer):
     async def WatchRevocations(
         self, request: rpc.WatchRevocationsRequest, call: Any
     ) -> AsyncIterator[rpc.WatchRevocationsResponse]:
-        mine: asyncio.Queue[rpc.Revocation] = asyncio.Queue()
+        mine: asyncio.Queue[rpc.Revocation | None] = asyncio.Queue()  # None ends the stream
         self.watching.add(mine)
         try:
             yield rpc.WatchRevocationsResponse(is_snapshot=True, revocations=self.ended)
-            while True:
-                yield rpc.WatchRevocationsResponse(revocations=[await mine.get()])
+            while (revocation := await mine.get()) is not None:
+                yield rpc.WatchRevocationsResponse(revocations=[revocation])
         finally:
             self.watching.discard(mine)
 
