@@ -44,8 +44,11 @@ def the_door() -> Iterator[Door]:
     try:
         with Door(LoginFile(Path(typer.get_app_dir("pyairtable")))) as door, reached("the installation"):
             yield door
-    except CommandError as error:
-        typer.echo(f"error: {safe(str(error))}", err=True)
+    except (CommandError, KeyError) as error:
+        text = str(error)
+        if isinstance(error, KeyError):
+            text = f"the answer lacks {text}: is this the API of a PyAirtable of the same version?"
+        typer.echo(f"error: {safe(text)}", err=True)
         raise typer.Exit(1) from error
 
 

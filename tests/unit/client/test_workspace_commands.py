@@ -77,6 +77,13 @@ def test_passing_errors_say_when_and_ours_which_request(logged_in: Run, door: Fa
     assert text in result.stderr
 
 
+def test_an_answer_of_something_else_is_told(logged_in: Run, door: FakeDoor) -> None:
+    door.says("POST", "/my/invitations/accept", {"hello": "world"})
+    result = logged_in("invitations", "accept", "i1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the answer lacks 'workspace': is this the API")
+
+
 def test_members_of_the_only_workspace_need_no_name(logged_in: Run, door: FakeDoor) -> None:
     ada = {"user_id": "u1", "email": "ada@acme.example", "role": "owner", "joined_at": "2026-11-22T10:00:00Z"}
     declared = {"email": "bob@acme.example", "role": "owner", "declared": True}
