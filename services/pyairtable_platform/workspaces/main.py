@@ -67,7 +67,7 @@ async def _wired(settings: Settings, engine: AsyncEngine, opened: AsyncExitStack
     valkey = open_valkey(settings)
     opened.push_async_callback(valkey.aclose)
     accounts, sender = await _auth(settings, opened)
-    letters = Letters(store, sender)
+    letters = Letters(store, accounts, sender)
     follower = Follower(registry)
     files = FileSource(settings.workspaces_path, registry)
     audit = AuditLog(engine, partial(_tenant_of, registry))

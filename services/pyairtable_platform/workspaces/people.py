@@ -48,6 +48,12 @@ _ABOUT_NOBODY = text(
     "UPDATE audit_log SET subject = CASE WHEN subject = :user_id THEN 'erased' ELSE subject END, "
     "details = details - 'email' WHERE subject = :user_id OR lower(details ->> 'email') = ANY(:emails)"
 )
+# Events that are not heard yet, and those that are kept to be heard again.
+_TOLD_OF_NOBODY = text(
+    "UPDATE outbox SET principal = CASE WHEN principal = :principal THEN :nobody ELSE principal END, "
+    "subject = CASE WHEN subject = :user_id THEN 'erased' ELSE subject END, data = data - 'email' "
+    "WHERE principal = :principal OR subject = :user_id OR lower(data ->> 'email') = ANY(:emails)"
+)
 _MADE_BY_NOBODY = text("UPDATE reservations SET owner_user_id = 'erased' WHERE owner_user_id = :user_id")
 
 
@@ -143,6 +149,7 @@ async def _forget(writing: Writing, values: dict[str, Any]) -> dict[str, int]:
         await writing.members_changed(workspace)
     entries = (await connection.execute(_DONE_BY_NOBODY, values)).rowcount
     about = (await connection.execute(_ABOUT_NOBODY, values)).rowcount
+    await connection.execute(_TOLD_OF_NOBODY, values)
     await connection.execute(_MADE_BY_NOBODY, values)
     return {"invitations": received + sent, "audit_entries": entries + about}
 

@@ -347,7 +347,7 @@ async def test_a_person_reads_and_loses_their_data(shared: Installation, ada: Pe
         await shared.peer("GetWorkspace", workspace="bobs-own")
     members = (await ada.ask("ListMembers", own="owner", workspace="acme")).members
     assert [member.user_id for member in members] == [ada.user_id]
-    for table in ("members", "invitations", "reservations", "audit_log"):
+    for table in ("members", "invitations", "reservations", "audit_log", "outbox"):
         for (row,) in await statement(shared.database_url, f"SELECT t::text FROM {table} t"):  # noqa: S608
             assert bob.user_id not in row
             assert bob.email not in row

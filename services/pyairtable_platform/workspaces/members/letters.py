@@ -25,7 +25,7 @@ from pyairtable_platform.common.errors import (
 )
 from pyairtable_platform.workspaces.store import WorkspaceStore
 
-from .accounts import LetterSender
+from .accounts import Accounts, LetterSender
 from .invitation_rows import DISPLAY_NAME
 from .tokens import hash_of, new_token
 
@@ -54,8 +54,9 @@ _DONE = text("UPDATE invitations SET letter_due_at = NULL WHERE invitation_id = 
 class Letters:
     """Sends what waits. `hint` may be called at any time."""
 
-    def __init__(self, store: WorkspaceStore, sender: LetterSender) -> None:
+    def __init__(self, store: WorkspaceStore, accounts: Accounts, sender: LetterSender) -> None:
         self._store = store
+        self._accounts = accounts
         self._sender = sender
         self._hinted = asyncio.Event()
 
@@ -89,17 +90,19 @@ class Letters:
             "workspace": row.workspace,
             "display_name": row.display_name,
             "role": row.role,
-            "invited_by": row.invited_by,
             "token": token,
         }
-        if await self._sent(row.invitation_id, row.email, values):
+        if await self._sent(row.invitation_id, row.email, row.invited_by, values):
             async with self._store.transaction(EVERY_WORKSPACE) as connection:
                 await connection.execute(_DONE, {"invitation_id": row.invitation_id})
         return True
 
-    async def _sent(self, invitation_id: str, email: str, values: dict[str, str]) -> bool:
+    async def _sent(self, invitation_id: str, email: str, invited_by: str, values: dict[str, str]) -> bool:
         """Whether nothing is left to do for this letter."""
         try:
+            # Who reads it knows people by their addresses.
+            inviter = next((account.email for account in await self._accounts.of_ids([invited_by])), "")
+            values = {**values, "invited_by": inviter}
             await self._sender.send_invitation(email, values, f"invitation:{invitation_id}")
         except _PASSES as error:
             facts = {"invitation": invitation_id, "cause": error.message}
