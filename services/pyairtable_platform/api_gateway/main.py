@@ -54,6 +54,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 edge=lambda app: Edge(app, settings, limiter, strangers, callers),
                 generic_handlers=[passthrough, reflection_v1(names)],
                 count_grpc=passthrough.count,
+                addressed=lambda peer, headers: callers.address(peer, headers.get("x-forwarded-for", "")),
                 reflected=names,
             )
     finally:

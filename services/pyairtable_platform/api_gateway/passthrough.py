@@ -17,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.access import grpc_peer_address
-from pyairtable_platform.common.context import API_KEY_HEADER, AUTHORIZATION_HEADER, REQUEST_ID_HEADER
+from pyairtable_platform.common.context import OWN_HEADERS, WORKSPACE_HEADER
 from pyairtable_platform.common.errors import Unavailable
 
 from .callers import Callers
@@ -29,9 +29,10 @@ Call = grpc.aio.ServicerContext[Any, Any]
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 STATUS_DETAILS = "grpc-status-details-bin"
-_HOP_BY_HOP = frozenset({REQUEST_ID_HEADER, "user-agent", "x-forwarded-for", "x-forwarded-proto"})
-# Checked here and replaced by ours: what a caller shows at the door proves nothing behind it.
-_CREDENTIALS = frozenset({API_KEY_HEADER, AUTHORIZATION_HEADER})
+_HOP_BY_HOP = frozenset({"user-agent", "x-forwarded-for", "x-forwarded-proto"})
+# Checked here and replaced by ours: what a caller shows or claims at the door proves nothing behind it. The workspace
+# that a peer names goes on: it grants nothing.
+_REPLACED = OWN_HEADERS - {WORKSPACE_HEADER}
 _LIMITS: ContextVar[Metadata] = ContextVar("limits", default=())
 """What the caller of this call may still do."""
 
@@ -127,7 +128,7 @@ def method_path(method: MethodDescriptor) -> str:
 
 def forwarded_metadata(call: Call) -> Metadata:
     """The caller's metadata for the service behind, without credentials and what concerns this hop only."""
-    left_out = _HOP_BY_HOP | _CREDENTIALS
+    left_out = _HOP_BY_HOP | _REPLACED
     return tuple((key, value) for key, value in call.invocation_metadata() or () if key not in left_out)
 
 

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.access import (
+    ADMIN,
     PEER,
+    PERSON,
     PUBLIC,
     WORKSPACE,
     Access,
@@ -26,7 +28,7 @@ from pyairtable_platform.common.access import (
 )
 from pyairtable_platform.common.authorizer import Authorizer
 from pyairtable_platform.common.context import CallContext
-from pyairtable_platform.common.errors import Denied, InvalidInput, PyAirtableError, Unauthenticated
+from pyairtable_platform.common.errors import Denied, Internal, InvalidInput, PyAirtableError, Unauthenticated
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.revocations import Revocations
 from pyairtable_platform.common.roles import Need, scope_of
@@ -131,6 +133,81 @@ async def test_the_rules(api_key: str, shown: dict[str, str], address: str, work
     assert await outcome(rules, PUBLIC, address, shown) == AS_PEER
 
 
+def made(principal: str, session: str, workspace: str, role: str, scope: str) -> Identity:
+    return Identity(principal, workspace, role, frozenset(scope.split()), 2e9, "t", None, session, 1)
+
+
+CALLERS: dict[str, Identity | None] = {
+    "person in no workspace": made("user:1", "login:1", "", "", ""),
+    "person in a workspace": made("user:1", "login:1", "acme", "viewer", "read"),
+    "administrator": made("user:1", "login:1", "", "", "admin"),
+    "administrator in a workspace": made("user:1", "login:1", "acme", "owner", "read own admin"),
+    "API key of an administrator": made("user:1", "api-key:1", "acme", "owner", "read own admin"),
+    "access key": made("access-key:1", "access-key:1", "acme", "owner", "read own"),
+    "access key that says it is an administrator's": made("access-key:1", "access-key:1", "acme", "owner", "admin"),
+    "access key that says it is a login": made("access-key:1", "login:1", "acme", "owner", "admin"),
+    "ServiceAccount": made("service-account:a:b", "service-account:u", "acme", "owner", "read own"),
+    "peer": None,
+}
+COME_IN: dict[int, set[str]] = {
+    PERSON: {
+        "person in no workspace",
+        "person in a workspace",
+        "administrator",
+        "administrator in a workspace",
+    },
+    ADMIN: {"administrator", "administrator in a workspace", "peer"},
+    WORKSPACE: set(CALLERS),
+    PEER: {"peer"},
+}
+
+
+@pytest.mark.parametrize("rule", list(COME_IN))
+@pytest.mark.parametrize("name", list(CALLERS))
+async def test_people_and_administrators(rule: int, name: str) -> None:
+    who = CALLERS[name]
+
+    class Knows(FakeAuthorizer):
+        async def of_credential(self, credential: str, workspace: str) -> Identity:
+            assert who is not None
+            return who
+
+    settings = ServiceSettings(api_key=SecretStr(API_KEY))
+    rules = Access(settings, cast(Authorizer, Knows()))
+    shown = {"x-api-key": API_KEY} if who is None else bearer(KEY)
+    expected = (AS_PEER if who is None else TENANT) if name in COME_IN[rule] else DENIED
+    assert await outcome(rules, rule, ELSEWHERE, shown) == expected
+    if who is not None:  # a peer that calls for somebody may no more
+        assert await outcome(rules, rule, ELSEWHERE, shown | {"x-api-key": API_KEY}) == expected
+
+
+@pytest.mark.parametrize("rule", [PERSON, ADMIN])
+async def test_nobody_is_no_person(rule: int) -> None:
+    assert await outcome(access(API_KEY), rule, HERE, NOTHING) is REFUSED
+    is_open = await outcome(access(), rule, HERE, NOTHING)
+    assert is_open == (REFUSED if rule == PERSON else AS_PEER)
+
+
+class Elsewhere(FakeAuthorizer):
+    """Answers for another workspace, or another person, than was asked for."""
+
+    answer = made("user:2", "login:2", "beta", "owner", "read")
+
+    async def entered(self, identity: Identity, workspace: str) -> Identity:
+        return self.answer
+
+
+async def test_an_answer_for_somebody_else_is_not_taken() -> None:
+    rules = Access(ServiceSettings(api_key=SecretStr(API_KEY)), cast(Authorizer, Elsewhere()))
+    for principal, workspace in (("user:1", "beta"), ("user:2", "acme")):
+        with pytest.raises(Internal):
+            await rules.entered(made(principal, "login:1", "", "", ""), workspace)
+    assert (await rules.entered(made("user:2", "login:2", "", "", ""), "")).workspace == "beta"
+    with pytest.raises(Denied, match='"acme" only'):
+        await rules.entered(identity(), "beta")
+    assert await rules.entered(identity(), "acme") == identity()
+
+
 async def test_without_an_auth_service_no_tenant_comes_in() -> None:
     assert await outcome(access(auth=False), WORKSPACE, HERE, bearer(KEY)) is Unauthenticated
     assert await outcome(access(auth=False), WORKSPACE, HERE, NOTHING) == AS_PEER
@@ -138,8 +215,13 @@ async def test_without_an_auth_service_no_tenant_comes_in() -> None:
 
 
 def test_production_is_never_open() -> None:
-    settings = ServiceSettings(environment="production")
-    assert not Access(settings).is_open
+    assert not Access(ServiceSettings(environment="production", open_access=True)).is_open
+
+
+def test_nothing_is_open_without_being_told_to() -> None:
+    assert not Access(ServiceSettings(open_access=False)).is_open
+    assert not Access(ServiceSettings(open_access=True, api_key=SecretStr(API_KEY))).is_open
+    assert Access(ServiceSettings(open_access=True)).is_open
 
 
 def test_credentials_never_show() -> None:

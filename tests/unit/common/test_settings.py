@@ -71,6 +71,27 @@ def test_production_is_never_open(
     assert printed == f"configuration: ENVIRONMENT=production {says}\n"
 
 
+def test_a_process_that_is_told_nothing_of_access_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPEN_ACCESS", raising=False)
+    with pytest.raises(SystemExit):
+        load(Everything)
+    printed = capsys.readouterr().err
+    assert "API_KEY" in printed
+    assert "OPEN_ACCESS=true" in printed
+    monkeypatch.setenv("API_KEY", GOOD_API_KEY)
+    assert not load(Everything).is_open()
+
+
+def test_production_refuses_open_access(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {**PRODUCTION, "OPEN_ACCESS": "true", "API_KEY": GOOD_API_KEY, "AUTH_TARGET": "a:1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(Everything)
+    assert capsys.readouterr().err == "configuration: ENVIRONMENT=production refuses OPEN_ACCESS\n"
+
+
 def test_production_starts_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "ENVIRONMENT": "production",
