@@ -87,9 +87,12 @@ async def test_writers_at_both_replicas_at_once_leave_one_truth(replicas: Replic
     await asyncio.gather(*(step(number) for number in range(60)))
     names = await replicas[0].names()
     await until(lambda: all(replica.registry.names() == names for replica in replicas))
-    states = [[replica.registry.find(name) for name in names] for replica in replicas]
-    assert states[0] == states[1]
-    assert len({workspace.version for workspace in states[0]}) == len(names), "every change has a version of its own"
+
+    def states() -> list[list[Any]]:
+        return [[replica.registry.find(name) for name in names] for replica in replicas]
+
+    await until(lambda: states()[0] == states()[1])
+    assert len({workspace.version for workspace in states()[0]}) == len(names), "every change has a version of its own"
 
 
 async def test_versions_grow_over_removal(replicas: Replicas) -> None:
