@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import grpc
 import pytest
 import pytest_asyncio
-from integration.auth.token_kit import House, house_over, until
+from integration.auth.token_kit import House, house_over, refused, somebody, until
 
 from pyairtable_platform.auth.api_key_store import keys_go_on, keys_stop
 from pyairtable_platform.auth.api_keys import MOST_KEYS
@@ -24,13 +21,9 @@ from pyairtable_platform.common.errors import (
     NotFound,
     PyAirtableError,
     Reason,
-    Unauthenticated,
 )
-from pyairtable_platform.common.status import from_rpc_error
 from pyairtable_platform.common.values import to_timestamp
 from pyairtable_protos.auth.v1 import (
-    account_service_pb2,
-    account_service_pb2_grpc,
     auth_service_pb2,
     auth_service_pb2_grpc,
 )
@@ -42,57 +35,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def house(module_database_url: str) -> AsyncIterator[House]:
     async with house_over(module_database_url) as running:
         yield running
-
-
-@dataclass
-class Somebody:
-    """A person who is signed in, and calls AccountService."""
-
-    house: House
-    user_id: str
-    token: str
-
-    async def call(self, method: str, replica: int = 0, /, credential: str = "", **fields: Any) -> Any:
-        channel = self.house.replicas[replica].channel
-        stub = account_service_pb2_grpc.AccountServiceStub(channel)
-        request = getattr(account_service_pb2, f"{method}Request")(**fields)
-        shown = (("authorization", f"Bearer {credential or self.token}"),)
-        try:
-            return await getattr(stub, method)(request, metadata=shown, timeout=30)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-
-    async def key(self, workspace: str, **fields: Any) -> Any:
-        return await self.call("CreateApiKey", workspace=workspace, **fields)
-
-
-_names = (f"team-{number}" for number in itertools.count())
-
-
-async def somebody(house: House, role: str, workspace: str = "") -> tuple[Somebody, str]:
-    """A person with a role in a workspace of theirs, which both replicas know."""
-    user_id = await house.person()
-    _, token = await house.login(user_id)
-    workspace = workspace or next(_names)
-    house.registry.declare(workspace, members={user_id: role})
-
-    async def known(replica: int) -> bool:
-        try:
-            return bool((await house.authorize(token, workspace, replica)).role == role)
-        except Denied:
-            return False
-
-    for replica in range(2):
-        await until(known, replica)
-    return Somebody(house, user_id, token), workspace
-
-
-async def refused(house: House, key: str, replica: int = 0) -> bool:
-    try:
-        await house.authorize(key, replica=replica)
-    except Unauthenticated:
-        return True
-    return False
 
 
 async def test_a_key_is_its_person_with_the_lesser_role(house: House) -> None:

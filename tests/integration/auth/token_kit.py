@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,9 +22,16 @@ from pyairtable_platform.auth.signing import Seal
 from pyairtable_platform.auth.store import AuthStore
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.database import open_engine
+from pyairtable_platform.common.errors import Denied, Unauthenticated
 from pyairtable_platform.common.settings import DatabaseSettings
+from pyairtable_platform.common.status import from_rpc_error
 from pyairtable_platform.common.testing import started
-from pyairtable_protos.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
+from pyairtable_protos.auth.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+)
 from pyairtable_protos.users.v1 import user_service_pb2, user_service_pb2_grpc
 from pyairtable_protos.workspaces.v1 import workspace_pb2, workspace_service_pb2, workspace_service_pb2_grpc
 
@@ -211,3 +219,67 @@ async def house_over(database_url: str, *, registry: Registry | None = None, **s
                 channel = ServiceChannel(running.addresses.grpc_target, api_key=API_KEY)
                 house.replicas.append(await stack.enter_async_context(channel))
         yield house
+
+
+@dataclass
+class Somebody:
+    """A person who is signed in, and calls AccountService."""
+
+    house: House
+    user_id: str
+    token: str
+
+    async def call(self, method: str, replica: int = 0, /, credential: str = "", **fields: Any) -> Any:
+        stub = account_service_pb2_grpc.AccountServiceStub(self.house.replicas[replica].channel)
+        request = getattr(account_service_pb2, f"{method}Request")(**fields)
+        return await called(getattr(stub, method), request, credential or self.token)
+
+    async def auth_call(self, method: str, replica: int = 0, /, **fields: Any) -> Any:
+        """Call AuthService as a person in the workspace that the request names."""
+        stub = auth_service_pb2_grpc.AuthServiceStub(self.house.replicas[replica].channel)
+        request = getattr(auth_service_pb2, f"{method}Request")(**fields)
+        return await called(getattr(stub, method), request, self.token)
+
+    async def key(self, workspace: str, **fields: Any) -> Any:
+        return await self.call("CreateApiKey", workspace=workspace, **fields)
+
+
+async def called(method: Any, request: Any, credential: str) -> Any:
+    try:
+        return await method(request, metadata=(("authorization", f"Bearer {credential}"),), timeout=30)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+_names = (f"team-{number}" for number in itertools.count())
+
+
+def new_name() -> str:
+    """The name of a workspace that there is not yet."""
+    return next(_names)
+
+
+async def somebody(house: House, role: str, workspace: str = "") -> tuple[Somebody, str]:
+    """A person with a role in a workspace of theirs, which both replicas know."""
+    user_id = await house.person()
+    _, token = await house.login(user_id)
+    workspace = workspace or new_name()
+    house.registry.declare(workspace, members={user_id: role})
+
+    async def known(replica: int) -> bool:
+        try:
+            return bool((await house.authorize(token, workspace, replica)).role == role)
+        except Denied:
+            return False
+
+    for replica in range(2):
+        await until(known, replica)
+    return Somebody(house, user_id, token), workspace
+
+
+async def refused(house: House, key: str, replica: int = 0) -> bool:
+    try:
+        await house.authorize(key, replica=replica)
+    except Unauthenticated:
+        return True
+    return False
