@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import jwt
@@ -13,6 +15,7 @@ from argon2.profiles import CHEAPEST
 from integration.auth.accounts.desks import HOME, PASSWORD, STRANGER, Replica, outcomes, replica_over
 
 from pyairtable_platform.auth.accounts.access_tokens import AUDIENCE
+from pyairtable_platform.auth.accounts.signing_in import Tokens
 from pyairtable_platform.common.errors import NotFound, RateLimited, Reason, Unauthenticated
 
 LATER = "UPDATE logins SET rotated_at = rotated_at - interval '11 seconds'"
@@ -213,18 +216,41 @@ async def test_a_disabled_account_cannot_refresh_and_its_login_is_over(auth: Rep
     await auth.login(ada.email)
 
 
-async def test_a_login_that_meets_its_disabling_stays_closed(auth: Replica, other: Replica) -> None:
+@asynccontextmanager
+async def while_a_password_is_compared(replica: Replica, login: str) -> AsyncIterator[asyncio.Task[Tokens]]:
+    """A login that has read its account and waits for a free hand: for what happens in the block."""
+    released = threading.Event()
+    hands = [asyncio.create_task(replica.desk.passwords._run(released.wait)) for _ in range(2)]
+    await asyncio.sleep(0)
+    attempt = asyncio.create_task(replica.login(login))
+    try:
+        async with asyncio.timeout(30):
+            while replica.desk.passwords._entered < 3:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        yield attempt
+    finally:
+        released.set()
+        await asyncio.gather(*hands)
+
+
+async def test_an_account_that_is_disabled_while_it_logs_in_stays_closed(auth: Replica, other: Replica) -> None:
     ada = await auth.person()
-    for _ in range(5):
-        calls = [auth.login(ada.email) for _ in range(4)] + [
-            other.administration.set_state(ada.user_id, False, "", b"")
-        ]
-        results, _ = await outcomes(calls)
-        for result in results:
-            if hasattr(result, "refresh_token"):
-                await refused(other, result.refresh_token)
-        assert await auth.signing_in.list(ada.user_id) == []
-        await other.administration.set_state(ada.user_id, True, "", b"")
+    async with while_a_password_is_compared(auth, ada.email) as attempt:
+        await other.administration.set_state(ada.user_id, False, "", b"")
+    with pytest.raises(Unauthenticated):
+        await attempt
+    assert await auth.rows("TABLE logins") == []
+
+
+async def test_a_password_that_is_replaced_while_it_is_compared_opens_nothing(auth: Replica, other: Replica) -> None:
+    ada = await auth.person()
+    await auth.passwords.request_reset(ada.email, HOME)
+    token = await auth.token_for(ada.email, "pyp")
+    async with while_a_password_is_compared(auth, ada.email) as attempt:
+        await other.passwords.reset(token, "eight green teapots", HOME)
+    with pytest.raises(Unauthenticated):
+        await attempt
+    assert await auth.rows("TABLE logins") == []
 
 
 async def test_a_password_is_kept_by_new_parameters_at_the_next_login(auth: Replica, database_url: str) -> None:

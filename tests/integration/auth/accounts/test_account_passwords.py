@@ -127,14 +127,3 @@ async def test_who_did_not_prove_the_address_is_sent_that_letter(auth: Replica) 
     await auth.registration.register("new@acme.example", "", PASSWORD, "", HOME)
     await auth.passwords.request_reset("new@acme.example", HOME)
     await auth.registration.verify(await auth.token_for("new@acme.example", "pyv"), HOME)
-
-
-async def test_a_login_that_meets_a_reset_does_not_survive_it(auth: Replica, other: Replica) -> None:
-    ada = await auth.person()
-    for number in range(3):
-        old, new = (PASSWORD, NEW) if number % 2 == 0 else (NEW, PASSWORD)
-        await auth.passwords.request_reset(ada.email, fresh_address())
-        token = await auth.token_for(ada.email, "pyp")
-        logging_in = [auth.login(ada.email, old) for _ in range(4)]
-        await outcomes([*logging_in, other.passwords.reset(token, new, fresh_address())])
-        assert await auth.signing_in.list(ada.user_id) == []
