@@ -44,7 +44,7 @@ class GrpcAccounts:
         answer = await self._channel.call(self._stub.LookupAccounts, request)
         for found in answer.accounts:
             state = auth_rpc.AccountState.Name(found.state).removeprefix(_STATE_PREFIX)
-            return Account(found.user_id, found.email, found.user_name, state)
+            return Account(found.user_id, found.email, found.user_name, state, found.display_name)
         return None
 
     async def set_state(self, user_id: str, state: str, key: str) -> None:
@@ -69,7 +69,7 @@ class GrpcProfiles:
             user_id=account.user_id,
             email=account.email,
             user_name=account.user_name,
-            display_name=account.user_name,
+            display_name=account.display_name or account.user_name,
         )
         request = users_rpc.CreateProfileRequest(user=user, idempotency_key=key)
         return bool((await self._channel.call(self._stub.CreateProfile, request)).created)

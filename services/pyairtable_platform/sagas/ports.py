@@ -25,6 +25,7 @@ class Account:
     email: str
     user_name: str
     state: str
+    display_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Account(_message.Message):
     IS_ADMIN_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     VERIFIED_AT_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Made here, never used again."""
     email: _builtins.str
@@ -72,6 +73,8 @@ class Account(_message.Message):
     """Whether it can log in."""
     is_admin: _builtins.bool
     """Whether the person administers this installation (ADMIN_EMAILS)."""
+    display_name: _builtins.str
+    """For people, as it was told at registration; the user service has what it is now."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -90,10 +93,11 @@ class Account(_message.Message):
         is_admin: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         verified_at: _timestamp_pb2.Timestamp | None = ...,
+        display_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "verified_at", b"verified_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "email", b"email", "is_admin", b"is_admin", "state", b"state", "user_id", b"user_id", "user_name", b"user_name", "verified_at", b"verified_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "email", b"email", "is_admin", b"is_admin", "state", b"state", "user_id", b"user_id", "user_name", b"user_name", "verified_at", b"verified_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

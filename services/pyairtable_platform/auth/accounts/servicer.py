@@ -216,6 +216,7 @@ class AccountServicer:
             user_id=account.user_id,
             email=account.email,
             user_name=account.user_name,
+            display_name=account.display_name,
             state=_STATES[account.state],
             is_admin=self._administration.is_admin(account),
             created_at=to_timestamp(account.created_at),
