@@ -17,6 +17,7 @@ _CLASSES: dict[type[PyAirtableError], frozenset[Reason]] = {
             Reason.PAGE_TOKEN_INVALID,
             Reason.WORKSPACE_REQUIRED,
             Reason.BASE_REQUIRED,
+            Reason.LETTER_TOKEN_INVALID,
         }
     ),
     errors.Unauthenticated: frozenset({Reason.UNAUTHENTICATED}),
@@ -28,6 +29,7 @@ _CLASSES: dict[type[PyAirtableError], frozenset[Reason]] = {
             Reason.MODEL_KEY_REJECTED,
             Reason.CONFLICT,
             Reason.IDEMPOTENCY_KEY_REUSED,
+            Reason.OWNED_ELSEWHERE,
             Reason.MODEL_REFUSED,
         }
     ),

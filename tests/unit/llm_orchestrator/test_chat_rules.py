@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pyairtable_platform.common.errors import Cancelled, InvalidInput, PyAirtableError, Reason
-from pyairtable_platform.llm_orchestrator.entities import NewRun, Run, RunFailure, RunState
+from pyairtable_platform.llm_orchestrator.entities import NewRun, Run, RunFailure, RunState, Whose
 from pyairtable_platform.llm_orchestrator.ports import Cost
 from pyairtable_platform.llm_orchestrator.service import Ask, completed, conversation, digest
 from pyairtable_platform.llm_orchestrator.settings import Settings
@@ -47,9 +47,8 @@ def test_requests_are_told_apart_by_everything_but_their_key() -> None:
 
 
 def test_a_session_is_called_by_its_first_words() -> None:
-    new = NewRun(
-        "acme", "s", "How  many\nhours were worked on each project this year, please?", (), "", "m", None, "", "", "", 1
-    )
+    said = "How  many\nhours were worked on each project this year, please?"
+    new = NewRun(Whose("acme"), "", "s", said, (), "", "m", None, "", "", "", 1)
     assert title_of(new) == "How many hours were worked on each project this year,…"
     assert title_of(replace(new, seeds=[("user", "First")])) == "First"
 
