@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import httpx2
 import pytest
-from integration.auth.conftest import API_KEY, PEER, Platform, bearer
+from integration.auth.conftest import API_KEY, PEER, Databases, Platform, bearer
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -161,11 +161,31 @@ async def test_a_viewer_reads_and_does_not_write(platform: Platform) -> None:
     for path, body in (
         ("/api/bases/default/tables/Projects/records", {"records": [{"fields": {"Name": "never"}}]}),
         ("/api/tools/call", {"name": "create_record", "arguments": {"table_id": "Projects", "fields": {"Name": "x"}}}),
-        ("/api/chat", {"message": "Delete everything"}),
     ):
         answer = await platform.http.post(url + path, json=body, headers=bearer(viewer))
         assert answer.status_code == 403, (path, answer.text)
         assert "viewer" in answer.json()["detail"]
+    listed = (await platform.get("api-gateway", "/api/tools", viewer)).json()["tools"]
+    assert "list_tables" in {tool["name"] for tool in listed}
+    assert {tool["access"] for tool in listed} == {"TOOL_ACCESS_READ"}
+
+
+async def test_a_viewers_model_cannot_write(platform: Platform, databases: Databases) -> None:
+    """It is told of no tool that writes, and one that it calls all the same is refused."""
+    viewer = await platform.key_for("acme", role="viewer")
+    arguments = {"table_id": "Projects", "fields": {"Name": "written by a viewer"}}
+    call = {"calls": [{"name": "create_record", "args": arguments}]}
+    databases.gemini.script([{"replies": [call, {"text": "I could not."}]}])
+    url = f"{platform.url('api-gateway')}/api/chat"
+    answer = await platform.http.post(url, json={"message": "Create it"}, headers=bearer(viewer))
+    databases.gemini.script([])
+    assert answer.status_code == 200, answer.text
+    sent = databases.gemini.log()[-1]["body"]
+    declared = {each["name"] for tool in sent["tools"] for each in tool["functionDeclarations"]}
+    assert "list_tables" in declared
+    assert "create_record" not in declared
+    records = (await platform.get("api-gateway", "/api/bases/default/tables/Projects/records", viewer)).text
+    assert "written by a viewer" not in records
 
 
 async def test_what_a_caller_adds_at_the_door_is_not_taken_behind_it(platform: Platform, key: str) -> None:

@@ -44,9 +44,11 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
     written: dict[str, dict[str, Any]] = field(default_factory=dict)
     handlers: dict[str, Handler] = field(default_factory=dict)
     tenants: list[str] = field(default_factory=list)
+    roles: set[str] = field(default_factory=set)
     target: str = ""
 
     async def ListTools(self, request: Any, call: Any) -> tool_service_pb2.ListToolsResponse:
+        self.roles |= {f"{value} lists" for key, value in call.invocation_metadata() if key == "pyairtable-role"}
         return tool_service_pb2.ListToolsResponse(
             tools=[_tool("create_record", read_only=False), _tool("list_tables", read_only=True)]
         )
@@ -54,6 +56,7 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
     async def CallTool(self, request: tool_service_pb2.CallToolRequest, call: Any) -> Any:
         self.calls.append(request)
         self.tenants += [value for key, value in call.invocation_metadata() if key == "pyairtable-tenant"]
+        self.roles |= {f"{value} calls" for key, value in call.invocation_metadata() if key == "pyairtable-role"}
         arguments = struct_to_dict(request.arguments)
         if request.name in self.handlers:
             answer = await self.handlers[request.name](arguments)
