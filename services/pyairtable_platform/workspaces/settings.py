@@ -46,6 +46,6 @@ class Settings(AirtableGatewayPeer, SagasPeer, KubernetesSettings, RedisSettings
 
     @model_validator(mode="after")
     def knows_the_cluster(self) -> Settings:
-        if self.provisioning == "kubernetes" and not (self.kubernetes_api_url or self.kubernetes_service_host):
+        if self.provisioning == "kubernetes" and not self.has_kubernetes():
             raise ValueError("PROVISIONING=kubernetes needs KUBERNETES_API_URL outside of a cluster")
         return self

@@ -14,6 +14,7 @@ import httpx2
 import orjson
 
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, Unavailable
+from pyairtable_platform.common.kubernetes_api import shown_token
 from pyairtable_platform.common.workspace import BaseBinding, Workspace
 
 from .port import Declared
@@ -76,14 +77,13 @@ class KubernetesProvisioner:
     ) -> dict[str, Any] | None:
         """The answer; None when there is no such object (404) or another one is there (409)."""
         try:
-            token = self._token_file.read_text(encoding="ascii").strip()
             kind = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
             response = await self._client.request(
                 method,
                 path,
                 params=params,
                 content=None if body is None else orjson.dumps(body),
-                headers={"authorization": f"Bearer {token}", "content-type": kind},
+                headers={**shown_token(self._token_file), "content-type": kind},
             )
         except (httpx2.HTTPError, OSError, ValueError):  # ValueError: a token file that holds no token
             raise _away("cannot be reached") from None
