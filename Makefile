@@ -6,7 +6,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Make .venv from the hashed lock (skipped when nothing changed; PYTHON=... chooses the interpreter)
@@ -19,6 +19,10 @@ demo: setup ## Start everything and show the main job; stays up until Ctrl-C (AR
 .PHONY: up
 up: setup ## Start everything without the show; stays up until Ctrl-C
 	@exec $(BIN)/pyairtable-devkit up $(ARGS)
+
+.PHONY: e2e-local
+e2e-local: setup ## Start everything, use it as people do, and print six lines: what holds, and what does not
+	@exec $(BIN)/pyairtable-devkit e2e-local $(ARGS)
 
 .PHONY: cluster
 cluster: setup ## Start a Kubernetes cluster with the chart, the platform beside it; until Ctrl-C (ARGS=--bare: empty)

@@ -2,7 +2,7 @@
 # Asks every service for its /health, and PostgreSQL and Redis; exits with 1 when anything is not healthy.
 #   -q  print failures only        -v  print versions, dependencies and notes as well
 # Host and ports: HEALTH_HOST, API_GATEWAY_PORT, MCP_SERVER_PORT, AIRTABLE_GATEWAY_PORT, LLM_ORCHESTRATOR_PORT,
-# AUTH_PORT, WORKSPACES_PORT. With DATABASE_URL and psql, or REDIS_URL and valkey-cli or redis-cli, the databases are
+# AUTH_PORT, USERS_PORT, WORKSPACES_PORT, SAGAS_PORT. With DATABASE_URL and psql, or REDIS_URL and valkey-cli or redis-cli, the databases are
 # asked directly; else the services are, which ask them anew for each /health. Needs bash and curl, nothing else.
 set -uo pipefail
 
@@ -13,7 +13,9 @@ services=(
     "Airtable Gateway:${AIRTABLE_GATEWAY_PORT:-8002}"
     "LLM Orchestrator:${LLM_ORCHESTRATOR_PORT:-8003}"
     "Auth Service:${AUTH_PORT:-8004}"
+    "User Service:${USERS_PORT:-8005}"
     "Workspace Service:${WORKSPACES_PORT:-8006}"
+    "Saga Service:${SAGAS_PORT:-8008}"
 )
 quiet='' verbose='' failures=0
 bodies=() # the /health answers, for the dependencies in them

@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
 # Asks the running system to list the tables, at the orchestrator and at the door, and checks the answers:
 # a tool was used, and every table that the base really has is named. Needs bash and curl, nothing else.
-# Host and ports as for health-check.sh; API_KEY is sent when it is set.
+# Host and ports as for health-check.sh. PYAIRTABLE_API_KEY opens the workspace; without it .devkit/demo.env is read,
+# which `make demo` writes.
 set -euo pipefail
+
+if [[ -z ${PYAIRTABLE_API_KEY:-} ]]; then
+    written=$(dirname "$0")/../.devkit/demo.env
+    [[ -r $written ]] || { printf '❌ set PYAIRTABLE_API_KEY, or start make demo, which writes %s\n' "$written" >&2; exit 1; }
+    # shellcheck source=/dev/null
+    source "$written"
+fi
 
 host=${HEALTH_HOST:-127.0.0.1}
 orchestrator=http://$host:${LLM_ORCHESTRATOR_PORT:-8003}
@@ -15,7 +23,7 @@ fail() { printf '❌ %s\n' "$1" >&2; exit 1; }
 post() {
     local answer
     answer=$(curl -sS --noproxy '*' --max-time 120 -w '\n%{http_code}' -H 'Content-Type: application/json' \
-        ${API_KEY:+-H "x-api-key: $API_KEY"} -d "$2" "$1") || fail "$1 does not answer"
+        -H "Authorization: Bearer $PYAIRTABLE_API_KEY" -d "$2" "$1") || fail "$1 does not answer"
     [[ ${answer##*$'\n'} == 200 ]] || fail "$1 answered HTTP ${answer##*$'\n'}: ${answer%$'\n'*}"
     printf '%s' "${answer%$'\n'*}"
 }

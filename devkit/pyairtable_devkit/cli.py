@@ -75,6 +75,18 @@ def up(
 
 
 @app.command()
+def e2e_local(
+    data: DataOption = Path(".devkit/e2e"),
+    workspaces: WorkspacesOption = Path("examples/acme"),
+    port_offset: OffsetOption = 0,
+) -> None:
+    """Start everything, use it as people do, and print six lines: what holds, and what does not."""
+    from pyairtable_devkit.e2e import run
+
+    raise typer.Exit(run.e2e_local(data, workspaces, port_offset, dict(os.environ)))
+
+
+@app.command()
 def postgres(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 15432,
     data: DataOption = Path(".devkit/postgres"),

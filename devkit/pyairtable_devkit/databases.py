@@ -31,7 +31,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -323,6 +323,7 @@ class Valkey(Database):
     """Valkey 9 (speaks the Redis protocol), without persistence: after a restart it is empty."""
 
     name = "valkey"
+    _keeping: Mapping[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -332,7 +333,7 @@ class Valkey(Database):
         """Nothing is kept on disk."""
 
     def _spawn(self) -> Child:
-        options = {"bind": self.host, "port": str(self.port), "dir": str(self.data_dir), "save": ""}
+        options = {"bind": self.host, "port": str(self.port), "dir": str(self.data_dir), "save": "", **self._keeping}
         if self.host != LOOPBACK:
             options["protected-mode"] = "no"  # else it refuses others, for it has no password
         arguments = [part for option, value in options.items() for part in (f"--{option}", value)]
@@ -345,6 +346,12 @@ class Valkey(Database):
                 return connection.recv(64).startswith(b"+PONG")
         except OSError:
             return False
+
+
+class DurableValkey(Valkey):
+    """Valkey that keeps a log of its writes: all but the last second before a kill survives."""
+
+    _keeping: Mapping[str, str] = {"appendonly": "yes"}
 
 
 @functools.cache

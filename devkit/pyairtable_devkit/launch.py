@@ -12,6 +12,7 @@ from pyairtable_devkit import topology
 from pyairtable_devkit.databases import Database, DatabaseError
 from pyairtable_devkit.demo.run import Demo, addresses, run
 from pyairtable_devkit.demo.show import Show
+from pyairtable_devkit.demo.sign_in import sign_in
 from pyairtable_devkit.ports import PortTakenError
 from pyairtable_devkit.stack import StopRequestedError, stop_signals
 from pyairtable_devkit.topology import Plan, PlanError
@@ -40,7 +41,7 @@ def everything(
     return run(
         topology.parts(plan),
         show,
-        steps=partial(demo, plan, show) if with_demo else lambda: True,
+        steps=partial(demo if with_demo else sign_in, plan, show),
         stay=partial(addresses, plan, show) if stay else None,
     )
 

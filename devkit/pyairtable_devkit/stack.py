@@ -96,6 +96,11 @@ class Stack:
                 part.stop()
                 self._started.remove(part)
 
+    def kill(self) -> None:
+        """End all parts by kill -9, without a word to any of them."""
+        self._kill_all()
+        self.stop()  # waits for their ends and lets go of what they held
+
     def __enter__(self) -> Self:
         return self
 
@@ -120,8 +125,8 @@ class Stack:
             raise PartFailedError(f"{part.name} was not ready within {START_SECONDS:.0f} s; see its log")
         return False
 
-    def _kill_all(self, number: int, frame: FrameType | None) -> None:
-        """Kill what still runs; the stop() that was interrupted then finds it ended and goes on."""
+    def _kill_all(self, *_: object) -> None:
+        """Kill what still runs; a stop() that a signal interrupts then finds it ended and goes on."""
         for part in self._started:
             if pid := part.pid:
                 with contextlib.suppress(ProcessLookupError):

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import yaml
 
-from pyairtable_devkit.databases import PASSWORD, SUPERUSER, Postgres, Valkey
+from pyairtable_devkit.databases import PASSWORD, SUPERUSER, DurableValkey, Postgres, Valkey
+from pyairtable_devkit.own_secrets import own_secret
 from pyairtable_devkit.parts import DatabasePart, Part, ProcessPart, program
 from pyairtable_devkit.ports import LOOPBACK
 
 POSTGRES_PORT, VALKEY_PORT = 15432, 16379  # not the usual ones: those are often taken on people's machines
 AIRTABLE_PORT, GEMINI_PORT = 8090, 8091
+MAILBOX_PORT, SMTP_PORT = 8092, 8093
 DATABASE = "pyairtable"
+OWNER = "ada@acme.example"
+"""Who owns the demo's workspace: declared in its document, and registered by the demo."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ SERVICES = (
     Service("airtable-gateway", "Airtable Gateway", 8002, 9002, ("migrate", "valkey")),
     Service("mcp-server", "MCP Server", 8001, 9001, ()),
     Service("auth", "Auth Service", 8004, 9004, ("migrate",)),
+    Service("users", "User Service", 8005, 9005, ("migrate",)),
+    Service("sagas", "Saga Service", 8008, 9008, ("migrate",)),
     Service("llm-orchestrator", "LLM Orchestrator", 8003, 9003, ("migrate",)),
     Service("api-gateway", "API Gateway", 8000, 9000, ("valkey",)),
 )
@@ -58,6 +64,10 @@ class Plan:
     upstreams: Upstreams
     environment: Mapping[str, str] = field(repr=False)
     port_offset: int = 0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """API_KEY and JWT_SECRET; without them everybody on this machine may do everything (OPEN_ACCESS)."""
+    keeps_data: bool = False
+    """What the databases and the Airtable emulator hold outlasts the stack."""
 
     @property
     def log_dir(self) -> Path:
@@ -87,7 +97,21 @@ def make_plan(data: Path, workspaces: Path, port_offset: int, environment: Mappi
         write_workspace(folder / "demo.yaml", real_bases(environment), writable=write)
     if not folder.is_dir():
         raise PlanError(f"There is no folder {folder}: run this in the repository, or name one with --workspaces")
-    return Plan(data.resolve(), folder, upstreams, environment, port_offset)
+    return Plan(
+        data.resolve(),
+        folder,
+        upstreams,
+        environment,
+        port_offset,
+        secrets=own_secrets(data.resolve(), environment),
+        keeps_data=True,
+    )
+
+
+def own_secrets(data: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the secrets of the stack that keeps its data there: the caller's, or some of its own."""
+    names = {"API_KEY": "api-key", "JWT_SECRET": "jwt-secret"}
+    return {name: environment.get(name) or own_secret(data / "secrets", file) for name, file in names.items()}
 
 
 def choose_upstreams(environment: Mapping[str, str], port_offset: int = 0) -> Upstreams:
@@ -128,6 +152,7 @@ def write_workspace(path: Path, bases: Sequence[str], *, writable: bool) -> None
         "metadata": {"name": "demo"},
         "spec": {
             "displayName": "Demo",
+            "owners": [{"kind": "User", "name": OWNER}],
             "airtable": {
                 "tokenSecretRef": {"name": "demo-airtable", "key": "token"},
                 "bases": [
@@ -163,11 +188,10 @@ def parts(plan: Plan) -> list[Part]:
 def platform_environment(plan: Plan) -> dict[str, str]:
     """Return what every process of the platform is told; the caller's own variables fill the gaps."""
     database = f"postgresql://{SUPERUSER}:{PASSWORD}@{LOOPBACK}:{plan.port(POSTGRES_PORT)}/{DATABASE}"
-    targets = {service.name: f"{LOOPBACK}:{plan.port(service.grpc_port)}" for service in SERVICES}
     return {
         **plan.environment,
         "ENVIRONMENT": "development",
-        "OPEN_ACCESS": "true",
+        **_access(plan),
         "HOST": LOOPBACK,
         "DATABASE_URL": database,
         "REDIS_URL": f"redis://{LOOPBACK}:{plan.port(VALKEY_PORT)}/0",
@@ -176,15 +200,29 @@ def platform_environment(plan: Plan) -> dict[str, str]:
         "AIRTABLE_CONTENT_URL": plan.upstreams.airtable_content_url,
         "GEMINI_API_KEY": plan.upstreams.gemini_key,
         "GEMINI_API_URL": plan.upstreams.gemini_url,
+        "SMTP_HOST": LOOPBACK,
+        "SMTP_PORT": str(plan.port(SMTP_PORT)),
+        "SMTP_STARTTLS": "false",  # the mailbox speaks plain SMTP
+        "PUBLIC_URL": plan.http("api-gateway").replace(LOOPBACK, "localhost"),
         "WORKSPACES_PATH": str(plan.workspaces_dir),
-        "WORKSPACES_TARGET": targets["workspaces"],
-        "AUTH_TARGET": targets["auth"],
-        "AIRTABLE_GATEWAY_TARGET": targets["airtable-gateway"],
-        "MCP_SERVER_TARGET": targets["mcp-server"],
-        "MCP_SERVER_URL": f"{plan.http('mcp-server')}/mcp",
-        "LLM_ORCHESTRATOR_TARGET": targets["llm-orchestrator"],
+        **_targets(plan),
         **_without_proxy(plan.environment),
     }
+
+
+def _access(plan: Plan) -> dict[str, str]:
+    """Who gets in. Workspaces that people make use the stack's own Airtable token: there is no other here."""
+    return {**plan.secrets, "SHARED_AIRTABLE_TOKEN": "true"} if plan.secrets else {"OPEN_ACCESS": "true"}
+
+
+def _targets(plan: Plan) -> dict[str, str]:
+    """Where each service finds the others."""
+    grpc = {
+        f"{service.name.replace('-', '_').upper()}_TARGET": f"{LOOPBACK}:{plan.port(service.grpc_port)}"
+        for service in SERVICES
+        if service.name != "api-gateway"
+    }
+    return {**grpc, "MCP_SERVER_URL": f"{plan.http('mcp-server')}/mcp"}
 
 
 def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
@@ -194,30 +232,37 @@ def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _emulators(plan: Plan) -> list[Part]:
+    mailbox = _emulator(plan, "mailbox", MAILBOX_PORT, SMTP_PORT, options=["--smtp-port", str(plan.port(SMTP_PORT))])
     if not plan.upstreams.emulated:
-        return []
-    ports = {"airtable": AIRTABLE_PORT, "gemini": GEMINI_PORT}
+        return [mailbox]
+    kept = ["--keep", str(plan.data_dir / "airtable.json")] if plan.keeps_data else []
     return [
-        ProcessPart(
-            name=f"{name}-emulator",
-            command=[program("pyairtable-devkit"), name, "--port", str(plan.port(port))],
-            log_dir=plan.log_dir,
-            env=plan.environment,
-            ready_path="/_emulator",
-            ports=(plan.port(port),),
-        )
-        for name, port in ports.items()
+        _emulator(plan, "airtable", AIRTABLE_PORT, options=kept),
+        _emulator(plan, "gemini", GEMINI_PORT),
+        mailbox,
     ]
 
 
+def _emulator(plan: Plan, name: str, *ports: int, options: Sequence[str] = ()) -> Part:
+    return ProcessPart(
+        name=name if name == "mailbox" else f"{name}-emulator",
+        command=[program("pyairtable-devkit"), name, "--port", str(plan.port(ports[0])), *options],
+        log_dir=plan.log_dir,
+        env=plan.environment,
+        ready_path="/_emulator",
+        ports=tuple(map(plan.port, ports)),
+    )
+
+
 def _databases(plan: Plan) -> list[Part]:
-    # The emulator of Airtable begins anew with every start, and with the same ids: what PostgreSQL remembers of an
-    # earlier one (keys of writes, chats about records) would be wrong.
-    anew = plan.upstreams.emulated
+    # Where the emulator of Airtable begins anew with every start, and with the same ids, what PostgreSQL remembers of
+    # an earlier one (keys of writes, chats about records) would be wrong.
+    anew = plan.upstreams.emulated and not plan.keeps_data
     folder = plan.data_dir / "postgres"
+    valkey = DurableValkey if plan.keeps_data else Valkey
     return [
         DatabasePart("postgres", Postgres, plan.port(POSTGRES_PORT), folder, create=DATABASE, anew=anew),
-        DatabasePart("valkey", Valkey, plan.port(VALKEY_PORT), plan.data_dir / "valkey"),
+        DatabasePart("valkey", valkey, plan.port(VALKEY_PORT), plan.data_dir / "valkey"),
     ]
 
 

@@ -32,12 +32,11 @@ class Event:
 
 
 class PlatformClient:
-    """Calls the services of a stack on their HTTP ports."""
+    """Calls the services of a stack on their HTTP ports with a person's or workspace's key."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, key: str = "") -> None:
         self._plan = plan
-        key = plan.environment.get("API_KEY")
-        headers = {"x-api-key": key} if key else {}
+        headers = {"authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2.Client(timeout=httpx2.Timeout(120, connect=5), headers=headers, trust_env=False)
 
     def close(self) -> None:

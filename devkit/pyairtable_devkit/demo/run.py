@@ -12,10 +12,11 @@ from pyairtable_devkit.demo.airtable import DirectAirtable
 from pyairtable_devkit.demo.platform import PlatformClient, StepFailedError
 from pyairtable_devkit.demo.questions import Question, Sources, acme_questions, require
 from pyairtable_devkit.demo.show import Show, cost_line
+from pyairtable_devkit.demo.sign_in import SignIn
 from pyairtable_devkit.parts import Part, PartFailedError
-from pyairtable_devkit.ports import PortTakenError
+from pyairtable_devkit.ports import LOOPBACK, PortTakenError
 from pyairtable_devkit.stack import Stack, StopRequestedError, stop_signals
-from pyairtable_devkit.topology import SERVICES, Plan
+from pyairtable_devkit.topology import MAILBOX_PORT, OWNER, SERVICES, Plan
 
 INTERRUPTED = 130
 TOOL_COUNT = 16
@@ -62,38 +63,50 @@ class Demo:
 
     def __call__(self, plan: Plan, show: Show) -> bool:
         """Take all steps; return whether each held."""
-        platform, airtable = PlatformClient(plan), DirectAirtable(plan.upstreams)
+        visitor, coming = PlatformClient(plan), SignIn(plan, show)
+        airtable = DirectAirtable(plan.upstreams)
         try:
-            sources = Sources(platform, airtable, plan.upstreams.base_id)
-            self._take(show, "Health of each service", partial(_health, platform, show))
-            self._take(show, "The tools", partial(_tools, platform, show))
-            for question in self._questions(plan, show, airtable):
-                self._take(show, question.title, partial(self._ask, question, sources, show))
+            self._take(show, "Health of each service", partial(_health, visitor, show))
+            if all(self._take(show, title, step) for title, step in coming.steps()):
+                self._main_job(plan, show, coming.key, airtable)
         finally:
-            platform.close()
+            visitor.close()
+            coming.close()
             airtable.close()
         self._sum_up(show)
         if self._held < self._taken:
             show.line(f"  logs: {escape(str(plan.log_dir))}/*.log")
         return self._held == self._taken
 
+    def _main_job(self, plan: Plan, show: Show, key: str, airtable: DirectAirtable) -> None:
+        """What she came for: tools, and questions about her base."""
+        platform = PlatformClient(plan, key)
+        try:
+            sources = Sources(platform, airtable, plan.upstreams.base_id)
+            self._take(show, "The tools", partial(_tools, platform, show))
+            for question in self._questions(plan, show, airtable):
+                self._take(show, question.title, partial(self._ask, question, sources, show))
+        finally:
+            platform.close()
+
     def _questions(self, plan: Plan, show: Show, airtable: DirectAirtable) -> Sequence[Question]:
         if plan.upstreams.emulated:
-            return acme_questions()
+            return acme_questions(self._mark)
         if not self._write:
             show.line("These are your real bases, so creating and updating are left out; --write includes them.")
         return any_base.questions(airtable.tables(), write=self._write, mark=self._mark)
 
-    def _take(self, show: Show, title: str, step: Callable[[], str]) -> None:
+    def _take(self, show: Show, title: str, step: Callable[[], str]) -> bool:
         self._taken += 1
         show.heading(f"{self._taken}. {title}")
         try:
             held = step()
         except StepFailedError as error:
             show.failed(str(error))
-        else:
-            self._held += 1
-            show.held(held)
+            return False
+        self._held += 1
+        show.held(held)
+        return True
 
     def _ask(self, question: Question, sources: Sources, show: Show) -> str:
         with show.busy("Reading from Airtable what the answer must agree with ..."):
@@ -137,20 +150,24 @@ def _tools(platform: PlatformClient, show: Show) -> str:
 
 def addresses(plan: Plan, show: Show) -> None:
     """Print what to try next, with the ports that are really in use."""
-    http = {service.name: plan.http(service.name).replace("127.0.0.1", "localhost") for service in SERVICES}
-    grpc = f"localhost:{plan.port(9002)}"
+    http = {service.name: plan.http(service.name).replace(LOOPBACK, "localhost") for service in SERVICES}
+    mailbox = f"http://localhost:{plan.port(MAILBOX_PORT)}"
+    bearer = '-H "Authorization: Bearer $PYAIRTABLE_API_KEY"'
     show.heading("Try it")
     show.line(f"  chat in the browser   {http['api-gateway']}/")
+    show.line(f"    log in as {OWNER} (cat {escape(str(plan.data_dir / 'secrets' / 'ada-password'))}), or register")
+    show.line(f"  letters               {mailbox}/ (an emulator: none leaves it)")
     show.line(f"  MCP clients           {http['mcp-server']}/mcp")
     for command in (
-        f"curl -X POST {http['llm-orchestrator']}/chat -H 'Content-Type: application/json' "
+        f"source {plan.data_dir / 'demo.env'}",
+        f"curl -X POST {http['llm-orchestrator']}/chat {bearer} -H 'Content-Type: application/json' "
         """-d '{"message": "List all tables in my Airtable base", "session_id": "demo-user"}'""",
-        f"curl {http['mcp-server']}/tools",
-        f"curl {http['airtable-gateway']}/bases",
-        f".venv/bin/grpcurl -plaintext {grpc} list",
+        f"curl {http['mcp-server']}/tools {bearer}",
+        f"curl {http['airtable-gateway']}/bases {bearer}",
+        f'.venv/bin/grpcurl -plaintext -H "authorization: Bearer $PYAIRTABLE_API_KEY" localhost:{plan.port(9000)} list',
         "./scripts/health-check.sh -v",
     ):
         show.line(f"  {escape(command)}")
     show.line(f"  logs: {plan.log_dir}/*.log")
     show.line()
-    show.line("Everything stays up. Ctrl-C stops it.")
+    show.line("Everything stays up, and is there again at the next start. Ctrl-C stops it.")

@@ -8,6 +8,7 @@ from integration.demo.running import UP, RunningCommand, start
 
 UNLIMITED = {
     "RATE_LIMIT_RPM": "1000000",
+    "PUBLIC_RATE_LIMIT_RPM": "1000000",
     "AIRTABLE_CALLS_PER_SECOND_PER_BASE": "100",
     "AIRTABLE_CALLS_PER_SECOND_PER_TOKEN": "1000",
 }

@@ -19,7 +19,9 @@ SERVICES = {
     "airtable-gateway": 8002,
     "llm-orchestrator": 8003,
     "auth": 8004,
+    "users": 8005,
     "workspaces": 8006,
+    "sagas": 8008,
 }
 
 
@@ -43,6 +45,7 @@ def test_no_request_breaks(system: RunningCommand, service: str) -> None:
             "--request-timeout=60",
             "--seed=1",
             "--no-color",
+            f"--header=Authorization: Bearer {system.key()}",
             # Streams stay open as long as their reader likes, and this reader waits for their end.
             "--exclude-path-regex=/(events|stream)$",
         ],

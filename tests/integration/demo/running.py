@@ -81,13 +81,22 @@ class RunningCommand:
             "AIRTABLE_GATEWAY_PORT": 8002,
             "LLM_ORCHESTRATOR_PORT": 8003,
             "AUTH_PORT": 8004,
+            "USERS_PORT": 8005,
             "WORKSPACES_PORT": 8006,
+            "SAGAS_PORT": 8008,
         }
         moved = {name: str(port + self.port_offset) for name, port in ports.items()}
-        return {"PATH": os.environ["PATH"], **moved}
+        return {"PATH": os.environ["PATH"], "PYAIRTABLE_API_KEY": self.key(), **moved}
+
+    def key(self) -> str:
+        """The API key that the stack wrote for commands."""
+        written = re.search(r"PYAIRTABLE_API_KEY=(\S+)", (self.data / "demo.env").read_text())
+        assert written
+        return written[1]
 
     def moved(self, command: str) -> str:
-        """Return a documented command with this stack's ports in place of the usual ones."""
+        """Return a documented command with this stack's ports and files in place of the usual ones."""
+        command = command.replace(".devkit/", f"{self.data}/")
         return re.sub(r"localhost:(\d+)", lambda found: f"localhost:{int(found[1]) + self.port_offset}", command)
 
 
@@ -105,7 +114,7 @@ def start(
 ) -> RunningCommand:
     """Start a command of the devkit in the repository's root, without credentials of the caller's."""
     offset = free_offset() if port_offset is None else port_offset
-    private = ("AIRTABLE_", "GEMINI_", "API_KEY", "DATABASE_URL", "REDIS_")
+    private = ("AIRTABLE_", "GEMINI_", "API_KEY", "DATABASE_URL", "REDIS_", "OPEN_ACCESS", "JWT_SECRET", "PYAIRTABLE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(private)}
     process = subprocess.Popen(
         [DEVKIT, *arguments, "--data", str(data), "--port-offset", str(offset)],

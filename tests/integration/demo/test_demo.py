@@ -29,12 +29,27 @@ def test_the_demo_holds_and_leaves_nothing(data: Path) -> None:
     code = demo.wait()
     assert code == 0, demo.output
     assert "EMULATORS" in demo.output
-    assert "✓ 6 of 6 steps held; first answer" in demo.output
+    assert "✓ 9 of 9 steps held; first answer" in demo.output
+    assert "8 services are healthy" in demo.output
+    assert "registered, proved the address with the link of the letter" in demo.output
     assert demo.output.count("cost $") == 4
     assert "\x1b" not in demo.output
     assert demo.has_left_nothing(pids)
     assert not list(data.rglob(".s.PGSQL*"))
     assert not (data / "postgres" / "pgdata" / "postmaster.pid").exists()
+
+
+@pytest.mark.torture
+def test_the_second_start_only_logs_in_and_finds_what_was_there(data: Path) -> None:
+    first = start(data, "demo", "--exit")
+    assert first.wait() == 0, first.output
+    key = first.key()
+    again = start(data, "demo", "--exit")
+    assert again.wait() == 0, again.output
+    assert "registered" not in again.output
+    assert "ada@acme.example is logged in as ada" in again.output
+    assert "the key of the last start opens acme" in again.output
+    assert again.key() == key
 
 
 @pytest.fixture
@@ -56,7 +71,7 @@ def test_with_real_credentials_it_writes_when_told_to(data: Path, real_services:
     demo = start(data, "demo", "--exit", "--write", environment=real_services)
     assert demo.wait() == 0, demo.output
     assert "real services" in demo.output
-    assert "✓ 6 of 6 steps held" in demo.output
+    assert "✓ 9 of 9 steps held" in demo.output
     assert "emulator " not in demo.output  # as the name of a process
 
 
@@ -68,7 +83,7 @@ def test_with_real_credentials_it_only_reads_and_a_wrong_answer_fails_it(
         demo = start(data, "demo", "--exit", environment={**real_services, "GEMINI_API_URL": liar.url})
         assert demo.wait() == 1, demo.output
     assert "creating and updating are left out; --write includes them" in demo.output
-    assert "✗ 2 of 4 steps held" in demo.output
+    assert "✗ 5 of 7 steps held" in demo.output
 
 
 def test_after_kill_9_of_everything_a_second_start_works_and_tells_of_a_lost_service(data: Path) -> None:

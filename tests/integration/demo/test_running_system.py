@@ -1,6 +1,7 @@
 """What the documentation promises about a running system: its scripts and its example calls, literally."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -41,7 +42,9 @@ def test_health_check_is_green_word_for_word(system: RunningCommand) -> None:
         f"✅ Airtable Gateway ({8002 + offset}): Healthy",
         f"✅ LLM Orchestrator ({8003 + offset}): Healthy",
         f"✅ Auth Service ({8004 + offset}): Healthy",
+        f"✅ User Service ({8005 + offset}): Healthy",
         f"✅ Workspace Service ({8006 + offset}): Healthy",
+        f"✅ Saga Service ({8008 + offset}): Healthy",
         "✅ PostgreSQL: Connected",
         "✅ Redis: Connected",
     ]
@@ -77,6 +80,19 @@ def test_a_second_stack_on_the_same_ports_is_refused_in_one_sentence(
     assert system.process.poll() is None
 
 
-def test_the_open_door_is_told(system: RunningCommand) -> None:
-    done = run("scripts/health-check.sh -v", system.script_environment())
-    assert "note:" in done.stdout
+def test_nothing_is_open(system: RunningCommand) -> None:
+    for address in (
+        "localhost:8000/api/bases",
+        "localhost:8001/tools",
+        "localhost:8002/bases",
+        "localhost:8006/workspaces",
+    ):
+        done = run(
+            system.moved(f"curl -sS --noproxy '*' -o /dev/null -w '%{{http_code}}' http://{address}"), os.environ
+        )
+        assert done.stdout == "401", address
+
+
+def test_what_opens_it_is_for_its_owner_only(system: RunningCommand) -> None:
+    for path in (system.data / "demo.env", *(system.data / "secrets").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,14 @@ def server(start_server: Callable[[], TinyServer]) -> TinyServer:
     return server
 
 
+KEY = {"PYAIRTABLE_API_KEY": "pyu_not-a-key"}
+
+
 def run(server: TinyServer, **environment: str) -> subprocess.CompletedProcess[str]:
     ports = ("API_GATEWAY_PORT", "MCP_SERVER_PORT", "LLM_ORCHESTRATOR_PORT")
     return subprocess.run(
         [str(REPOSITORY / "scripts" / "test-chat.sh")],
-        env={"PATH": os.environ["PATH"], **dict.fromkeys(ports, str(server.port)), **environment},
+        env={"PATH": os.environ["PATH"], **KEY, **dict.fromkeys(ports, str(server.port)), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -77,6 +81,17 @@ def test_a_base_without_tables_proves_nothing(server: TinyServer) -> None:
     assert "names no table" in done.stderr
 
 
-def test_the_api_key_is_sent_when_there_is_one(server: TinyServer) -> None:
-    assert run(server, API_KEY="not-a-secret").returncode == 0
-    assert [headers.get("x-api-key") for headers in server.headers] == ["not-a-secret"] * 3
+def test_the_key_is_shown_everywhere(server: TinyServer) -> None:
+    assert run(server).returncode == 0
+    assert [headers.get("authorization") for headers in server.headers] == ["Bearer pyu_not-a-key"] * 3
+
+
+def test_without_a_key_the_remedy_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "scripts" / "test-chat.sh"
+    script.parent.mkdir()
+    script.write_bytes((REPOSITORY / "scripts" / "test-chat.sh").read_bytes())
+    done = subprocess.run(
+        ["bash", str(script)], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "set PYAIRTABLE_API_KEY, or start make demo" in done.stderr

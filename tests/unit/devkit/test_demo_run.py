@@ -52,7 +52,7 @@ def plan_for(server: TinyServer, **environment: str) -> Plan:
 @pytest.fixture
 def chat(start_server: Callable[[], TinyServer]) -> Iterator[tuple[TinyServer, PlatformClient, list[Event]]]:
     server = start_server()
-    client = PlatformClient(plan_for(server, API_KEY="not-a-secret"))
+    client = PlatformClient(plan_for(server), "pyu_not-a-key")
     yield server, client, []
     client.close()
 
@@ -67,7 +67,7 @@ def test_a_streamed_turn_is_shown_as_it_comes_and_returned_whole(chat: Chat) -> 
     assert (turn.answer, turn.tools, turn.cost) == ("Projects: one", ("list_tables",), {"model": "m"})
     assert [event.kind for event in events] == ["started", "tool_started", "text", "text", "done"]
     assert server.bodies == [{"message": "List", "session_id": "demo-user"}]
-    assert server.headers[0]["x-api-key"] == "not-a-secret"
+    assert server.headers[0]["authorization"] == "Bearer pyu_not-a-key"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ SERVICES = {
     "AIRTABLE_GATEWAY_PORT": "Airtable Gateway",
     "LLM_ORCHESTRATOR_PORT": "LLM Orchestrator",
     "AUTH_PORT": "Auth Service",
+    "USERS_PORT": "User Service",
     "WORKSPACES_PORT": "Workspace Service",
+    "SAGAS_PORT": "Saga Service",
 }
 CHECKS = {"postgres": {"status": "healthy", "latency_ms": 1.2}, "redis": {"latency_ms": 0.3, "status": "healthy"}}
 
@@ -31,7 +33,7 @@ Servers = dict[str, TinyServer]
 
 @pytest.fixture
 def servers(start_server: Callable[[], TinyServer]) -> Servers:
-    """Five healthy services; the airtable gateway reports both databases."""
+    """Healthy services; the airtable gateway reports both databases."""
     all_of_them = {variable: start_server() for variable in SERVICES}
     for variable, server in all_of_them.items():
         checks = CHECKS if variable == "AIRTABLE_GATEWAY_PORT" else {}
@@ -130,7 +132,7 @@ def test_verbose_adds_versions_checks_and_notes(servers: Servers) -> None:
     servers["AIRTABLE_GATEWAY_PORT"].answers["/health"] = (200, answer(checks=CHECKS, notes=[note]))
     code, lines = run(servers, "-v")
     assert code == 0
-    assert sum(line.strip() == "version 0.1.0" for line in lines) == 6
+    assert sum(line.strip() == "version 0.1.0" for line in lines) == len(SERVICES)
     assert any('"postgres": {"status": "healthy", "latency_ms": 1.2}' in line for line in lines)
     assert f'     note: "{note}"' in lines
 

@@ -29,14 +29,14 @@ def test_every_part_stands_after_those_it_needs(tmp_path: Path) -> None:
     for part in topology.parts(plan(tmp_path)):
         assert seen.issuperset(part.after), part.name
         seen.add(part.name)
-    assert len(seen) == 11
+    assert len(seen) == 14
 
 
 def test_the_documented_ports_are_used_each_once(tmp_path: Path) -> None:
     ports = [port for part in topology.parts(plan(tmp_path)) for port in part.ports]
-    numbers = (0, 1, 2, 3, 4, 6)
+    numbers = (0, 1, 2, 3, 4, 5, 6, 8)
     services = [base + number for base in (8000, 9000) for number in numbers]
-    assert sorted(ports) == sorted([*services, 8090, 8091, 15432, 16379])
+    assert sorted(ports) == sorted([*services, 8090, 8091, 8092, 8093, 15432, 16379])
 
 
 def test_an_offset_moves_every_port_and_every_address(tmp_path: Path) -> None:
@@ -65,6 +65,11 @@ def test_the_platform_is_configured_by_environment_only(tmp_path: Path) -> None:
         "WORKSPACES_PATH": str(ACME),
         "WORKSPACES_TARGET": "127.0.0.1:9006",
         "AUTH_TARGET": "127.0.0.1:9004",
+        "USERS_TARGET": "127.0.0.1:9005",
+        "SAGAS_TARGET": "127.0.0.1:9008",
+        "SMTP_PORT": "8093",
+        "PUBLIC_URL": "http://localhost:8000",
+        "SHARED_AIRTABLE_TOKEN": "true",
     }
     assert {name: gateway.env.get(name) for name in expected} == expected
 
@@ -135,11 +140,47 @@ def test_production_is_refused(tmp_path: Path) -> None:
         plan(tmp_path, {"ENVIRONMENT": "production"})
 
 
-@pytest.mark.parametrize(("environment", "anew"), [({}, True), (REAL, False)])
-def test_the_database_begins_anew_with_the_emulators_only(
-    tmp_path: Path, environment: dict[str, str], anew: bool
-) -> None:
-    parts = {part.name: part for part in topology.parts(plan(tmp_path, environment))}
-    database = parts["postgres"]
-    assert isinstance(database, DatabasePart)
-    assert database.anew is anew
+def postgres(of: Plan) -> DatabasePart:
+    found = next(part for part in topology.parts(of) if part.name == "postgres")
+    assert isinstance(found, DatabasePart)
+    return found
+
+
+def test_data_are_kept_by_database_and_emulator_alike(tmp_path: Path) -> None:
+    kept = plan(tmp_path)
+    assert not postgres(kept).anew
+    assert process(kept, "airtable-emulator").command[-2:] == ["--keep", str(tmp_path / "airtable.json")]
+    passing = topology.Plan(tmp_path, tmp_path, topology.emulators(), {})
+    assert postgres(passing).anew
+    assert "--keep" not in process(passing, "airtable-emulator").command
+
+
+def test_a_stack_has_secrets_of_its_own_that_stay(tmp_path: Path) -> None:
+    first = topology.platform_environment(plan(tmp_path / "one"))
+    again = topology.platform_environment(plan(tmp_path / "one"))
+    other = topology.platform_environment(plan(tmp_path / "other"))
+    for name in ("API_KEY", "JWT_SECRET"):
+        assert len(first[name]) >= 32
+        assert first[name] == again[name] != other[name]
+    assert "OPEN_ACCESS" not in first
+    for path in (tmp_path / "one" / "secrets").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert first["API_KEY"] not in repr(plan(tmp_path / "one"))
+
+
+def test_secrets_of_the_caller_are_used(tmp_path: Path) -> None:
+    told = {"API_KEY": "the-callers-own-key", "JWT_SECRET": "the-callers-own-secret"}
+    environment = topology.platform_environment(plan(tmp_path, told))
+    assert {name: environment[name] for name in told} == told
+    assert not (tmp_path / "secrets").exists()
+
+
+def test_without_secrets_the_stack_is_open_and_says_so(tmp_path: Path) -> None:
+    passing = topology.Plan(tmp_path, tmp_path, topology.emulators(), {})
+    assert topology.platform_environment(passing)["OPEN_ACCESS"] == "true"
+
+
+def test_the_documents_name_the_one_who_registers(tmp_path: Path) -> None:
+    for folder in (ACME, plan(tmp_path, REAL).workspaces_dir):
+        (document,) = (yaml.safe_load(path.read_text()) for path in folder.glob("*.yaml"))
+        assert {"kind": "User", "name": topology.OWNER} in document["spec"]["owners"]

@@ -73,6 +73,7 @@ def test_workspaces_and_tokens_come_from_the_cluster(tmp_path: Path) -> None:
 def test_tenants_are_told_where_the_doors_are_and_rest_with_its_prefix(tmp_path: Path) -> None:
     told = _named(cluster_parts(_wanted(tmp_path)))["operator"].env
     assert {name: value for name, value in told.items() if name.startswith("PUBLIC_")} == {
+        "PUBLIC_URL": "http://localhost:8100",
         "PUBLIC_REST_URL": "http://127.0.0.1:8100/api",
         "PUBLIC_GRPC_TARGET": "127.0.0.1:9100",
         "PUBLIC_MCP_URL": "http://127.0.0.1:8101/mcp",
