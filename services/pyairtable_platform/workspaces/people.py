@@ -104,7 +104,7 @@ class People:
         for workspace in plan.ending:
             await self._edits.end(writing, workspace, NOBODY)
         for workspace in plan.staying:
-            await take_out(writing, workspace, user_id)
+            await take_out(writing, workspace, user_id, NOBODY)
             await writing.members_changed(workspace.name)
             facts = {"tenant": workspace.tenant}
             event = events.Event("workspace.member_removed.v1", "erased", workspace.name, NOBODY, facts)

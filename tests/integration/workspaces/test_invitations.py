@@ -189,6 +189,8 @@ async def test_a_newer_invitation_takes_the_place_of_the_one_before(installation
     assert await reason_of(bob.ask("AcceptInvitation", token=first)) == "INVITATION_NOT_FOUND"
     assert (await bob.ask("AcceptInvitation", token=second)).role == "admin"
     assert await states(ada) == [rpc.INVITATION_STATE_ACCEPTED, rpc.INVITATION_STATE_REVOKED]
+    told = "SELECT 1 FROM outbox WHERE type = 'workspace.invitation_revoked.v1'"
+    assert len(await statement(installation.database_url, told)) == 1
 
 
 async def test_an_invitation_expires_by_time(installation: Installation, ada: Person) -> None:
@@ -232,6 +234,8 @@ async def test_who_is_removed_leaves_no_way_back(installation: Installation, ada
     await mallory.ask("CreateInvitation", own="owner", workspace="acme", email=friend.email, role="owner")
     await ada.ask("RemoveMember", own="owner", workspace="acme", user_id=mallory.user_id)
     assert not (await friend.ask("ListMyInvitations")).invitations
+    told = "SELECT 1 FROM outbox WHERE type = 'workspace.invitation_revoked.v1'"
+    assert len(await statement(installation.database_url, told)) == 1
 
 
 async def test_keys_may_list_and_not_invite(installation: Installation, ada: Person) -> None:

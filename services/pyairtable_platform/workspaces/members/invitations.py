@@ -200,6 +200,8 @@ class Invitations:
             if before.can_be_accepted:
                 require_above(role_in(actor, workspace), before.role, "to replace the invitation of this address")
             await writing.connection.execute(_REPLACE, {"invitation_id": before.invitation_id})
+            if before.can_be_accepted:
+                await _record(writing, workspace, "revoked", before.invitation_id, actor.principal, email=before.email)
 
 
 async def _meant(writing: Writing, token: str, invitation_id: str, account: Account) -> Invitation:

@@ -30,7 +30,8 @@ _REMOVE = text("DELETE FROM members WHERE workspace = :workspace AND user_id = :
 # Those that the person could not make any more.
 _REVOKE_INVITATIONS = text(
     "UPDATE invitations SET state = 'revoked', letter_due_at = NULL "
-    "WHERE workspace = :workspace AND invited_by = :user_id AND state = 'pending' AND NOT (role = ANY(:still))"
+    "WHERE workspace = :workspace AND invited_by = :user_id AND state = 'pending' AND NOT (role = ANY(:still)) "
+    "RETURNING invitation_id, email"
 )
 _MAY_INVITE = {"owner": ["owner", "admin", "editor", "viewer"], "admin": ["admin", "editor", "viewer"]}
 
@@ -67,7 +68,7 @@ class Members:
             changed = replace(member, role=role)
             await writing.connection.execute(_SET_ROLE, {"workspace": name, "user_id": user_id, "role": role})
             await self._told(writing, workspace, "member_role_changed", user_id, actor, before=member.role, role=role)
-            await _revoke_invitations(writing, name, user_id, role)
+            await _revoke_invitations(writing, workspace, user_id, role, actor.principal)
         await self._registry.catch_up()
         return changed
 
@@ -98,7 +99,7 @@ class Members:
     ) -> None:
         require_not_declared(member, workspace)
         require_owner_stays(members, member, workspace.name)
-        await take_out(writing, workspace, member.user_id)
+        await take_out(writing, workspace, member.user_id, actor.principal)
         await self._told(writing, workspace, "member_removed", member.user_id, actor, role=member.role)
 
     async def _told(
@@ -123,16 +124,19 @@ class Members:
         return {account.email.lower(): account.user_id for account in found}
 
 
-async def take_out(writing: Writing, workspace: Workspace, user_id: str) -> None:
+async def take_out(writing: Writing, workspace: Workspace, user_id: str, principal: str) -> None:
     """Delete a membership, and the invitations that count by it."""
     await writing.connection.execute(_REMOVE, {"workspace": workspace.name, "user_id": user_id})
-    await _revoke_invitations(writing, workspace.name, user_id, "")
+    await _revoke_invitations(writing, workspace, user_id, "", principal)
 
 
-async def _revoke_invitations(writing: Writing, workspace: str, user_id: str, role: str) -> None:
+async def _revoke_invitations(writing: Writing, workspace: Workspace, user_id: str, role: str, principal: str) -> None:
     """An invitation counts as long as who made it could make it still: nobody comes back by one of their own."""
-    values = {"workspace": workspace, "user_id": user_id, "still": _MAY_INVITE.get(role, [])}
-    await writing.connection.execute(_REVOKE_INVITATIONS, values)
+    values = {"workspace": workspace.name, "user_id": user_id, "still": _MAY_INVITE.get(role, [])}
+    for row in (await writing.connection.execute(_REVOKE_INVITATIONS, values)).all():
+        facts = {"tenant": workspace.tenant, "email": row.email}
+        kind = "workspace.invitation_revoked.v1"
+        await events.record(writing.connection, events.Event(kind, row.invitation_id, workspace.name, principal, facts))
 
 
 def _look(workspace: Workspace, accounts: dict[str, str], user_id: str) -> tuple[tuple[Member, ...], Member]:
