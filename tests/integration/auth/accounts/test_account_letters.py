@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from integration.auth.accounts.desks import PUBLIC_URL, SENDER, Mailbox, MailServer, Replica, fresh_address
 
+from pyairtable_platform.auth.accounts import letters
 from pyairtable_platform.auth.accounts.postman import NoMail, Postman, Smtp
 from pyairtable_platform.auth.accounts.sealing import Secrets
 from pyairtable_platform.common.errors import (
@@ -58,14 +59,29 @@ async def test_two_replicas_send_each_letter_once(
             pass
 
     await asyncio.gather(*(work(postman) for postman in postmen * 2))
-    letters = server[0].letters
-    assert len(letters) == 10
-    assert len({letter["Message-ID"] for letter in letters}) == 10
-    assert letters[0]["From"] == SENDER
-    assert letters[0]["To"] == EVE
-    assert "Acme Renovations" in letters[0]["Subject"]
+    sent = server[0].letters
+    assert len(sent) == 10
+    assert len({letter["Message-ID"] for letter in sent}) == 10
+    assert sent[0]["From"] == SENDER
+    assert sent[0]["To"] == EVE
+    assert "Acme Renovations" in sent[0]["Subject"]
     states = await auth.rows("SELECT state, sealed IS NULL AS is_forgotten FROM letters")
     assert {tuple(row) for row in states} == {("sent", True)}
+
+
+async def test_of_many_who_take_a_letter_at_once_one_gets_it(auth: Replica, other: Replica) -> None:
+    async def take(replica: Replica) -> int | None:
+        async with replica.desk.transaction() as connection:
+            waiting = await letters.take(connection)
+            await asyncio.sleep(0.05)  # the others come meanwhile
+        return waiting.letter_id if waiting else None
+
+    for number in range(4):
+        await invite(auth, f"invitation:{number}")
+    taken = await asyncio.gather(*(take(replica) for replica in (auth, other) * 4))
+    found = [letter for letter in taken if letter is not None]
+    assert len(found) == len(set(found))
+    assert found
 
 
 async def test_a_letter_is_asked_for_once_by_its_key(auth: Replica, other: Replica) -> None:
