@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from integration.auth.token_kit import House, Somebody, house_over, somebody, until
 
+from pyairtable_platform.auth import local
 from pyairtable_platform.auth.revocations import session_ended
 from pyairtable_platform.common.errors import Denied, Unauthenticated
 
@@ -38,8 +39,11 @@ async def test_who_logs_out_is_refused_by_every_replica(house: House) -> None:
         await until(signed_out, person, replica)
 
 
-async def test_a_session_that_ends_takes_remembered_answers_with_it(house: House) -> None:
-    """Although its row still says that it is open."""
+async def test_a_session_that_ends_takes_remembered_answers_with_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although its row still says that it is open, and the answer would be kept for longer than this test waits."""
+    monkeypatch.setattr(local, "ANSWER_SECONDS", 600.0)
     user_id = await house.person()
     login_id, token = await house.login(user_id)
     person = Somebody(house, user_id, token)
