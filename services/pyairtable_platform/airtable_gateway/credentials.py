@@ -22,7 +22,7 @@ class Credentials:
         """
         if self._secrets is None:
             return self._from_environment(workspace)
-        if workspace.airtable_secret is None:
+        if workspace.airtable_secret is None or not workspace.airtable_secret.name:
             raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")
         return await self._secrets.read(workspace.tenant, workspace.airtable_secret, candidate=candidate)
 

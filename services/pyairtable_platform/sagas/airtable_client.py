@@ -46,13 +46,10 @@ class GrpcAirtable:
 
     async def verify(self, workspace: Workspace, base_id: str) -> VerifiedBase:
         secret = workspace.airtable_secret
-        if secret is None:
-            raise FailedPrecondition(
-                f'workspace "{workspace.name}" has no Airtable token: give it one before it can use bases',
-                reason=Reason.CREDENTIAL_MISSING,
-                credential="airtable",
-            )
-        credential = workspace_pb2.SecretRef(name=secret.name, key=secret.key, version=secret.version)
+        # One that names no token uses the installation's own; the gateway knows whether there is one.
+        credential = workspace_pb2.SecretRef()
+        if secret is not None:
+            credential = workspace_pb2.SecretRef(name=secret.name, key=secret.key, version=secret.version)
         request = rpc.VerifyBindingsRequest(workspace=workspace.name, credential=credential, base_ids=[base_id])
         base = (await self._channel.call(self._stub.VerifyBindings, request, timeout=VERIFY_SECONDS)).bases[0]
         if base.reason:
