@@ -60,17 +60,22 @@ def reaches(name: str, caller: str) -> set[str]:
     return {target for target in found if admits(name, target, labels)}
 
 
+DEMO_PARTS = {f"demo-{part}" for part in ("postgres", "valkey", "airtable", "gemini", "mailbox")}
 CALLS = {
-    "api-gateway": {"workspaces", "airtable-gateway", "mcp-server", "llm-orchestrator", "auth", "demo-valkey"},
+    "api-gateway": {
+        *("workspaces", "airtable-gateway", "mcp-server", "llm-orchestrator", "users", "sagas", "auth", "demo-valkey")
+    },
     "mcp-server": {"airtable-gateway", "auth"},
     "airtable-gateway": {"workspaces", "auth", "demo-postgres", "demo-valkey", "demo-airtable", "demo-gemini"},
     "llm-orchestrator": {"workspaces", "mcp-server", "auth", "demo-postgres", "demo-airtable", "demo-gemini"},
-    "auth": {"workspaces", "demo-postgres"},
-    "workspaces": {"auth", "demo-postgres"},
+    "auth": {"workspaces", "users", "demo-postgres", "demo-valkey", "demo-mailbox"},
+    "users": {"auth", "workspaces", "llm-orchestrator", "sagas", "demo-postgres", "demo-valkey"},
+    "workspaces": {"auth", "sagas", "airtable-gateway", "demo-postgres", "demo-valkey"},
+    "sagas": {"auth", "users", "workspaces", "airtable-gateway", "llm-orchestrator", "demo-postgres", "demo-valkey"},
     "operator": {"workspaces", "auth", "airtable-gateway"},
     "cleanup": set(),
     "test": {"api-gateway"},
-    **{f"demo-{part}": set[str]() for part in ("postgres", "valkey", "airtable", "gemini")},
+    **{part: set[str]() for part in DEMO_PARTS},
 }
 
 
@@ -81,7 +86,7 @@ def test_components_reach_what_they_call_and_nothing_else() -> None:
 def test_components_let_their_callers_in_and_nobody_else() -> None:
     """Ingress by itself: an egress rule too many elsewhere must not be enough."""
     labels = pods("demo")
-    for target in set(labels) - {f"demo-{part}" for part in ("postgres", "valkey", "airtable", "gemini")}:
+    for target in set(labels) - DEMO_PARTS:
         callers = {caller for caller, called in CALLS.items() if target in called}
         assert {caller for caller in labels if admits("demo", target, labels[caller])} == callers, target
 
@@ -119,10 +124,9 @@ def test_the_ingress_controller_reaches_what_is_exposed_and_metrics_are_collecte
 
 
 def test_external_servers_are_called_at_the_given_addresses_only() -> None:
-    def blocks(name: str) -> set[tuple[str, int]]:
-        policy = next(
-            policy for policy in of_kind(rendered(name), "NetworkPolicy") if component(policy) == "airtable-gateway"
-        )
+    def blocks(service: str) -> set[tuple[str, int]]:
+        policies = of_kind(rendered("everything"), "NetworkPolicy")
+        policy = next(policy for policy in policies if component(policy) == service)
         return {
             (peer["ipBlock"]["cidr"], port["port"])
             for rule in policy["spec"]["egress"]
@@ -131,13 +135,12 @@ def test_external_servers_are_called_at_the_given_addresses_only() -> None:
             for port in rule["ports"]
         }
 
-    assert blocks("everything") == {
-        ("10.1.0.0/24", 5432),
-        ("10.1.1.0/24", 6379),
-        ("0.0.0.0/0", 443),
-        ("10.96.0.1/32", 443),
-        ("10.96.0.1/32", 6443),
-    }
+    stored = {("10.1.0.0/24", 5432), ("10.1.1.0/24", 6379)}
+    kubernetes = {("10.96.0.1/32", 443), ("10.96.0.1/32", 6443)}
+    assert blocks("airtable-gateway") == {*stored, *kubernetes, ("0.0.0.0/0", 443)}
+    assert blocks("auth") == {*stored, *kubernetes, ("10.1.2.0/24", 465)}
+    assert blocks("workspaces") == {*stored, *kubernetes}
+    assert blocks("users") == blocks("sagas") == stored
 
 
 @pytest.mark.parametrize("name", ["demo", "everything"])

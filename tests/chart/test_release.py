@@ -62,10 +62,10 @@ def test_the_life_of_a_release(plane: ControlPlane) -> None:
     plane.kubectl("apply", "-f", "-", input=json.dumps({**document, "spec": {"displayName": "Kept"}}))
 
     refused_upgrade(plane)
-    users = "services.users.httpPort=8005,services.users.grpcPort=9005"
-    release(plane, "upgrade", "--set", "services.auth.replicas=3", "--set", users)
+    reports = "services.reports.httpPort=8010,services.reports.grpcPort=9010"
+    release(plane, "upgrade", "--set", "services.auth.replicas=3", "--set", reports)
     assert stored(plane, "deployment", "pyairtable-auth")["spec"]["replicas"] == 3
-    assert "deployment.apps/pyairtable-users" in there(plane)
+    assert "deployment.apps/pyairtable-reports" in there(plane)
     assert stored(plane, "secret", "pyairtable-credentials")["data"] == keys, "made once, kept for ever"
 
     plane.helm("rollback", RELEASE, "1", "-n", NAMESPACE, "--no-hooks")

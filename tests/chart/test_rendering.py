@@ -112,7 +112,7 @@ def test_only_what_asks_the_api_server_gets_a_token(name: str) -> None:
         for owner, template in pod_templates(rendered(name)).items()
         if template["spec"].get("automountServiceAccountToken") is not False
     }
-    assert with_token <= {"operator", "airtable-gateway", "llm-orchestrator", "cleanup"}
+    assert with_token <= {"operator", "airtable-gateway", "llm-orchestrator", "auth", "workspaces", "cleanup"}
     for body in of_kind(rendered(name), "ServiceAccount"):
         assert body["automountServiceAccountToken"] is False
 
@@ -223,7 +223,7 @@ def test_a_change_of_settings_rolls_the_pods_that_read_them() -> None:
 
 
 def test_a_further_service_is_one_block_of_values() -> None:
-    made = {body["kind"] for body in rendered("further-service") if component(body) == "users"}
+    made = {body["kind"] for body in rendered("further-service") if component(body) == "reports"}
     assert made == {
         "Deployment",
         "Service",

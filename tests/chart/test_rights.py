@@ -140,33 +140,41 @@ FORBIDDEN = (
     ("escalate", "clusterroles.rbac.authorization.k8s.io", "", ""),
     ("bind", "clusterroles.rbac.authorization.k8s.io", "", "cluster-admin"),
     ("escalate", "roles.rbac.authorization.k8s.io", "ws-acme", "another"),
-    ("create", "workspaces.pyairtable.dev", "", ""),
+    ("update", "workspaces.pyairtable.dev", "", ""),
+    ("create", "workspaces/status.pyairtable.dev", "", ""),
+    ("patch", "workspaces/finalizers.pyairtable.dev", "", ""),
     ("patch", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
     ("patch", "validatingadmissionpolicies.admissionregistration.k8s.io", "", ""),
 )
 
 
-@pytest.mark.parametrize("account", [*TABLE, "api-gateway", "mcp-server", "auth", "workspaces"])
+@pytest.mark.parametrize("account", [*TABLE, "api-gateway", "mcp-server", "users", "sagas"])
 def test_what_nobody_may(roles_applied: ControlPlane, account: str) -> None:
     user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-{account}"
     for verb, resource, namespace, name in FORBIDDEN:
         assert not may(roles_applied, user, verb, resource, namespace, name), f"{account} {verb} {resource}"
 
 
-def test_credentials_are_read_by_two_accounts_and_listed_by_one(roles_applied: ControlPlane) -> None:
-    accounts = {
-        body["metadata"]["name"].removeprefix(
-            f"{RELEASE}-"
-        ): f"system:serviceaccount:{NAMESPACE}:{body['metadata']['name']}"
-        for body in of_kind(rendered("demo"), "ServiceAccount")
-    }
+def who_may(plane: ControlPlane, verb: str, resource: str, namespace: str = "") -> set[str]:
+    """The release's accounts that may, by component."""
+    names = [body["metadata"]["name"] for body in of_kind(rendered("demo"), "ServiceAccount")]
+    users = {name.removeprefix(f"{RELEASE}-"): f"system:serviceaccount:{NAMESPACE}:{name}" for name in names}
+    return {account for account, user in users.items() if may(plane, user, verb, resource, namespace)}
 
+
+def test_only_the_operator_and_the_workspace_service_write_workspaces(roles_applied: ControlPlane) -> None:
     def who(verb: str) -> set[str]:
-        return {
-            account
-            for account, user in accounts.items()
-            if may(roles_applied, user, verb, "secrets", "pyairtable-credentials")
-        }
+        return who_may(roles_applied, verb, "workspaces.pyairtable.dev")
+
+    assert who("create") == {"workspaces"}
+    assert who("patch") == {"workspaces", "operator"}
+    assert who("delete") == {"workspaces", "cleanup"}
+    assert who("list") == {"operator", "cleanup"}
+
+
+def test_credentials_are_read_by_two_accounts_and_listed_by_one(roles_applied: ControlPlane) -> None:
+    def who(verb: str) -> set[str]:
+        return who_may(roles_applied, verb, "secrets", "pyairtable-credentials")
 
     assert who("get") == {"airtable-gateway", "llm-orchestrator"}
     assert who("list") == who("watch") == {"operator"}

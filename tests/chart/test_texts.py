@@ -57,6 +57,19 @@ def test_the_notes_of_production_say_how_a_secret_opts_in() -> None:
     assert "removes all Workspaces first" in text
 
 
+def test_the_notes_say_how_the_first_administrator_registers() -> None:
+    demo = notes("-f", str(VALUES["demo"]))
+    assert "port-forward service/pyairtable-demo-mailbox 8092" in demo
+    assert "curl http://localhost:8000/api/auth/register" in demo
+    assert '"email": "admin@platform.example"' in demo
+    everything = notes("-f", str(VALUES["everything"]))
+    assert "ada@example.com, bob@example.com" in everything
+    assert "curl https://api.example.com/api/auth/register" in everything
+    production = notes("-f", str(VALUES["production"]))
+    assert "There is no mail server" in production
+    assert "Nobody administers it yet" in production
+
+
 def test_the_notes_say_what_is_missing_or_open() -> None:
     text = notes(
         "-f", str(VALUES["minimal"]), "--set", "networkPolicy.enabled=false,cleanup.enabled=false,crds.keep=false"
@@ -82,7 +95,7 @@ def test_pods_run_commands_that_there_are() -> None:
                 assert option in shown.output, container["command"]
             tried.add(f"{program} {arguments[0]}")
     assert tried == {
-        *(f"pyairtable-devkit {part}" for part in ("postgres", "valkey", "airtable", "gemini")),
+        *(f"pyairtable-devkit {part}" for part in ("postgres", "valkey", "airtable", "gemini", "mailbox")),
         *(f"pyairtable-platform {part}" for part in ("serve", "migrate")),
     }
 

@@ -90,7 +90,7 @@ UNKNOWN_OR_WRONG = {
     "a misspelt key of a service": ("services: {auth: {replica: 3}}", "replica"),
     "a misspelt key of the operator": ("operator: {replica: 3}", "replica"),
     "an unknown part of the demo": ("demo: {mysql: {enabled: true}}", "mysql"),
-    "a service without ports": ("services: {users: {database: true}}", "missing properties"),
+    "a service without ports": ("services: {reports: {database: true}}", "missing properties"),
     "a service with a bad name": ("services: {Users: {httpPort: 1, grpcPort: 2}}", "Users"),
     "a service named as the operator": ("services: {operator: {httpPort: 1, grpcPort: 2}}", "operator"),
     "a variable in small letters": ("services: {auth: {env: {log_level: INFO}}}", "log_level"),
@@ -102,6 +102,7 @@ UNKNOWN_OR_WRONG = {
     "a port out of range": ("services: {auth: {httpPort: 70000}}", "httpPort"),
     "a host with a scheme": ("exposure: {hosts: [{host: 'https://a.example', service: auth}]}", "host"),
     "an unknown field of a host": ("exposure: {hosts: [{host: a.example, service: auth, port: 1}]}", "port"),
+    "an administrator without an address": ("administrators: [ada]", "administrators"),
     "an unknown resource block": ("cleanup: {resources: {claims: []}}", "claims"),
 }
 
@@ -170,7 +171,7 @@ CONTRADICTIONS = {
     ),
     "autoscaler without requests": (
         DEMO,
-        "{serviceDefaults: {resources: {requests: {cpu: null}}}, services: {auth: {autoscaling: {enabled: true}}}}",
+        "{serviceDefaults: {resources: {requests: {cpu: null}}}, services: {users: {autoscaling: {enabled: true}}}}",
         "needs resources.requests.cpu",
     ),
     "no gateway": (DEMO, "services: {airtable-gateway: {replicas: 0}}", "airtable-gateway has 0 replicas"),
@@ -190,8 +191,37 @@ CONTRADICTIONS = {
     "a secret in plain": (DEMO, "services: {auth: {env: {JWT_SECRET: abc}}}", "where everybody can read it"),
     "a database address in plain": (
         DEMO,
-        "services: {users: {httpPort: 1, grpcPort: 2, env: {DATABASE_URL: 'postgresql://a:b@c/d'}}}",
+        "services: {reports: {httpPort: 1, grpcPort: 2, env: {DATABASE_URL: 'postgresql://a:b@c/d'}}}",
         "DATABASE_URL is a secret",
+    ),
+    "an open door": (DEMO, "services: {auth: {env: {OPEN_ACCESS: true}}}", "every caller shows a credential"),
+    "a service without a key": (DEMO, "services: {auth: {secrets: {API_KEY: null}}}", "auth takes no API_KEY"),
+    "a mailbox and a mail server": (
+        DEMO,
+        "mail: {host: smtp.example.com}",
+        "demo.mailbox.enabled starts a mailbox in the cluster",
+    ),
+    "a mailbox in production": (
+        PRODUCTION,
+        "demo: {mailbox: {enabled: true}}",
+        "demo.mailbox.enabled is for trying things out",
+    ),
+    "a login at no mail server": (PRODUCTION, "mail: {existingSecret: a}", "name the server in mail.host"),
+    "letters that lead nowhere": (PRODUCTION, "mail: {host: smtp.example.com}", "set public.url"),
+    "letters in plain": (
+        PRODUCTION,
+        "{mail: {host: a.example, startTLS: false}, public: {url: 'https://a.example'}}",
+        "mail.startTLS is false",
+    ),
+    "a password of letters in plain": (
+        DEMO,
+        "services: {auth: {env: {SMTP_PASSWORD: a}}}",
+        "SMTP_PASSWORD is a secret",
+    ),
+    "a login of its own in the demo": (
+        DEMO,
+        "services: {auth: {databaseKey: auth}}",
+        "databaseKey is for an external database",
     ),
     "latest": (DEMO, "images: {services: {tag: latest}}", "means something else tomorrow"),
     "an ingress without hosts": (DEMO, "exposure: {ingress: {enabled: true}}", "exposure.hosts is empty"),

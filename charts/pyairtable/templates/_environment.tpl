@@ -28,6 +28,18 @@ ALLOWED_HOSTS: {{ include "pyairtable.allowedHosts" (list $root $name) }}
 {{- if $component.readsCredentials }}
 SECRETS_NAMESPACE: {{ $root.Values.credentials.namespace.name }}
 {{- end }}
+{{- if $component.mail }}
+{{ include "pyairtable.mailSettings" $root }}
+{{- end }}
+{{- end -}}
+
+{{/* The mail server: the demo's mailbox, which speaks plain SMTP, or the given one. */}}
+{{- define "pyairtable.mailSettings" -}}
+{{- $mailbox := .Values.demo.mailbox.enabled -}}
+SMTP_HOST: {{ ternary (include "pyairtable.host" (list . "demo-mailbox")) .Values.mail.host $mailbox | quote }}
+SMTP_PORT: {{ ternary 8093 (int .Values.mail.port) $mailbox | quote }}
+SMTP_STARTTLS: {{ ternary false .Values.mail.startTLS $mailbox | quote }}
+MAIL_FROM: {{ .Values.mail.from | quote }}
 {{- end -}}
 
 {{- define "pyairtable.operatorSettings" -}}
@@ -66,10 +78,17 @@ PUBLIC_AIRTABLE_URL: {{ $public.airtableURL | default (include "pyairtable.http"
 {{- end }}
 {{- end }}
 {{- if $component.database }}
-{{ include "pyairtable.databaseEnv" $root }}
+{{ include "pyairtable.databaseEnv" (list $root $component.databaseKey) }}
 {{- end }}
 {{- if $component.redis }}
 {{ include "pyairtable.redisEnv" $root }}
+{{- end }}
+{{- if and $component.mail $root.Values.mail.existingSecret }}
+{{ include "pyairtable.mailEnv" $root }}
+{{- end }}
+{{- with $component.podNameAs }}
+- name: {{ . }}
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- end }}
 {{- end -}}
 
@@ -84,10 +103,20 @@ PUBLIC_AIRTABLE_URL: {{ $public.airtableURL | default (include "pyairtable.http"
 {{- end }}
 {{- end -}}
 
+{{/* (list root key): the address with the login of a service, or with that of all when the key is empty. */}}
 {{- define "pyairtable.databaseEnv" -}}
+{{- $root := index . 0 -}}
 - name: DATABASE_URL
   valueFrom:
-    secretKeyRef: {name: {{ .Values.database.existingSecret | default (include "pyairtable.name" (list . "credentials")) }}, key: {{ .Values.database.key }}}
+    secretKeyRef: {name: {{ $root.Values.database.existingSecret | default (include "pyairtable.name" (list $root "credentials")) }}, key: {{ index . 1 | default $root.Values.database.key }}}
+{{- end -}}
+
+{{- define "pyairtable.mailEnv" -}}
+{{- range $variable, $key := dict "SMTP_USER" .Values.mail.userKey "SMTP_PASSWORD" .Values.mail.passwordKey }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef: {name: {{ $.Values.mail.existingSecret }}, key: {{ $key }}}
+{{- end }}
 {{- end -}}
 
 {{- define "pyairtable.redisEnv" -}}

@@ -82,6 +82,11 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
+{{/* A component towards the API server: (list root "workspaces") */}}
+{{- define "pyairtable.serviceAccount" -}}
+{{- printf "system:serviceaccount:%s:%s" (index . 0).Release.Namespace (include "pyairtable.name" .) -}}
+{{- end -}}
+
 {{- define "pyairtable.operatorServiceAccount" -}}
-{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "pyairtable.name" (list . "operator")) -}}
+{{- include "pyairtable.serviceAccount" (list . "operator") -}}
 {{- end -}}

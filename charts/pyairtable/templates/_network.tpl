@@ -48,6 +48,9 @@
 {{- if $component.redis }}
 {{ include "pyairtable.egressTo" (list $root "valkey" $network.redisTo (list $network.redisPort)) }}
 {{- end }}
+{{- if $component.mail }}
+{{ include "pyairtable.egressTo" (list $root "mailbox" $network.mailTo (list $root.Values.mail.port)) }}
+{{- end }}
 {{- if $component.internet }}
 {{- range $emulator, $port := dict "airtable" 8090 "gemini" 8091 }}
 {{- if (index $root.Values.demo $emulator).enabled }}
@@ -66,7 +69,7 @@
 {{- $root := index . 0 }}{{- $part := index . 1 -}}
 - ports:
     {{- if and $part (index $root.Values.demo $part).enabled }}
-    - {port: {{ dict "postgres" 5432 "valkey" 6379 "airtable" 8090 "gemini" 8091 | dig $part 0 }}}
+    - {port: {{ dict "postgres" 5432 "valkey" 6379 "airtable" 8090 "gemini" 8091 "mailbox" 8093 | dig $part 0 }}}
   to:
     - podSelector:
         matchLabels: {{- include "pyairtable.selector" (list $root (printf "demo-%s" $part)) | nindent 10 }}

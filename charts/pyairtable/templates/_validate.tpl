@@ -14,7 +14,7 @@
 - "migrations.existingSecret is for an external database: leave it empty with demo.postgres.enabled."
 {{- end }}
 {{- if eq .Values.environment "production" }}
-{{- range $part := list "postgres" "valkey" "airtable" "gemini" "tenant" }}
+{{- range $part := list "postgres" "valkey" "airtable" "gemini" "mailbox" "tenant" }}
 {{- if (index $.Values.demo $part).enabled }}
 - {{ printf "demo.%s.enabled is for trying things out: environment=production refuses it." $part | quote }}
 {{- end }}
@@ -76,7 +76,13 @@
 - {{ printf "%s is a secret of %s: give it by credentials, not in env, where everybody can read it." $variable $name | quote }}
 {{- end }}
 {{- end }}
-{{- range $variable := list "DATABASE_URL" "POSTGRES_PASSWORD" "REDIS_URL" "REDIS_PASSWORD" "AIRTABLE_TOKEN" "API_KEY" "JWT_SECRET" "GEMINI_API_KEY" }}
+{{- if and (ne $name "operator") (not (hasKey ($component.secrets | default dict) "API_KEY")) }}
+- {{ printf "%s takes no API_KEY: nothing starts without one, and services prove themselves by it." $name | quote }}
+{{- end }}
+{{- if hasKey ($component.env | default dict) "OPEN_ACCESS" }}
+- {{ printf "OPEN_ACCESS in env of %s is for development on one machine: in a cluster every caller shows a credential." $name | quote }}
+{{- end }}
+{{- range $variable := list "DATABASE_URL" "POSTGRES_PASSWORD" "REDIS_URL" "REDIS_PASSWORD" "AIRTABLE_TOKEN" "API_KEY" "JWT_SECRET" "GEMINI_API_KEY" "SMTP_PASSWORD" }}
 {{- if and (hasKey ($component.env | default dict) $variable) (not (hasKey ($component.secrets | default dict) $variable)) }}
 - {{ printf "%s is a secret: it may not stand in env of %s, where everybody can read it." $variable $name | quote }}
 {{- end }}
@@ -86,6 +92,29 @@
 {{- $tag := (index $root.Values.images $image).tag }}
 {{- if eq $tag "latest" }}
 - {{ printf "images.%s.tag is latest, which means something else tomorrow: name a version or a digest." $image | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "pyairtable.loginFaults" -}}
+{{- $mail := .Values.mail }}
+{{- if and $mail.host .Values.demo.mailbox.enabled }}
+- "mail.host names a mail server and demo.mailbox.enabled starts a mailbox in the cluster: set one of them."
+{{- end }}
+{{- if and $mail.existingSecret (not $mail.host) }}
+- "mail.existingSecret is a login at a mail server: name the server in mail.host."
+{{- end }}
+{{- if and $mail.host (not .Values.public.url) }}
+- "Letters hold links: set public.url to where people reach the installation, or leave out mail.host."
+{{- end }}
+{{- if and $mail.host (not $mail.startTLS) (eq .Values.environment "production") }}
+- "mail.startTLS is false, and letters hold tokens: environment=production sends none over a connection that everybody can read."
+{{- end }}
+{{- if .Values.demo.postgres.enabled }}
+{{- range $name, $component := include "pyairtable.components" . | fromYaml }}
+{{- if $component.databaseKey }}
+- {{ printf "services.%s.databaseKey is for an external database: the demo's has one login." $name | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
