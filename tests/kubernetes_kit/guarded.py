@@ -25,6 +25,8 @@ OTHER_OWNER = Caller("bob@beta.example")
 DEFAULT_ACCOUNT = service_account("ws-acme", "default")
 APP = service_account("ws-acme", "pyairtable-app")
 OPERATOR = service_account(SYSTEM, "pyairtable-operator")
+WORKSPACES = service_account(SYSTEM, "pyairtable-workspaces")
+"""The workspace service, which makes Workspaces for people who call it."""
 VIEWER = Caller("vera@platform.example")
 NAMESPACE_ADMIN = Caller("nina@platform.example")
 """May do everything with all that is guarded, by RBAC, but update Workspaces: whatever stops her is a policy."""
@@ -55,7 +57,7 @@ BETA = workspace(
     },
 )
 
-CHART_PARTS = ("admission", "roles", "operator/rbac")
+CHART_PARTS = ("admission", "roles", "service-roles", "operator/rbac")
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def in_force(requests: Requests) -> bool:
         requests.create(free),
         requests.create(tenant_namespace("taken", "acme"), NAMESPACE_ADMIN),
         requests.create(namespace("kube-x"), OPERATOR),
+        requests.create(workspace("unlabelled", {}), WORKSPACES),
     ]
     assert all("ValidatingAdmissionPolicy" in answer.message for answer in refused), [one.message for one in refused]
     assert not requests.create(secret, OPERATOR).accepted

@@ -21,7 +21,7 @@ def test_every_policy_fails_closed_and_denies(guarded: Guarded, requests: Reques
         body["spec"]["policyName"]: body["spec"] for body in policies(requests, "ValidatingAdmissionPolicyBinding")
     }
     assert set(found) == set(bound)
-    assert len(found) == 7
+    assert len(found) == 8
     assert {spec["failurePolicy"] for spec in found.values()} == {"Fail"}
     assert {tuple(spec["validationActions"]) for spec in bound.values()} == {("Deny",)}
 
