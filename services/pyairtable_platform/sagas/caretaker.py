@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import sqlalchemy as sa
 from prometheus_client import Counter
@@ -15,7 +16,7 @@ from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import PyAirtableError, Unavailable
 
 from .engine import DbosEngine
-from .executors import Lease, bury_the_dead, living
+from .executors import Lease, LeaseLost, bury_the_dead, living
 from .store import SagaStore
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ TAKEN_UP = Counter("pyairtable_sagas_taken_up_total", "Runs of sagas taken up fr
 # One at a time; whoever is frozen in its turn loses its connection, and with it the turn.
 _TURN = sa.text(
     "SELECT pg_try_advisory_xact_lock(1935763315) AS is_mine, "
-    "set_config('idle_in_transaction_session_timeout', '10s', true)"
+    "set_config('idle_in_transaction_session_timeout', '4s', true)"
 )
 _STRANDED = sa.text(
     "SELECT saga_id, run FROM sagas WHERE is_queued AND state IN ('PENDING', 'RUNNING', 'COMPENSATING') "
@@ -43,7 +44,7 @@ _RUN_AGAIN = sa.text(
 
 
 class Caretaker:
-    """Runs the engine of this process, and looks after what others left. `run` ends with LeaseLost."""
+    """Runs the engine of this process, and looks after what others left. `die` ends the process: the lease is lost."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Caretaker:
         *,
         look_seconds: float,
         keep_days: int,
+        die: Callable[[], NoReturn],
     ) -> None:
         self._engine = engine
         self._store = store
@@ -61,6 +63,7 @@ class Caretaker:
         self._lease = lease
         self._look_seconds = look_seconds
         self._keep_days = keep_days
+        self._die = die
         self._is_up = False
         self._forgot_at = time.monotonic()
 
@@ -84,9 +87,16 @@ class Caretaker:
             except Exception as error:  # whatever DBOS raises for tables that are not there
                 log.warning("sagas cannot be carried out yet", extra={"error": str(error)[:300]})
                 await asyncio.sleep(RETRY_SECONDS)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lease.keep())
-            tasks.create_task(self._look_after())
+        looking = asyncio.create_task(self._look_after())
+        try:
+            await self._lease.keep()
+        except LeaseLost as error:
+            log.critical("this process ends", extra={"cause": str(error)})
+            # At once: nothing that it does counts any more, and threads of DBOS that wait for what another has now
+            # would keep it from ending.
+            self._die()
+        finally:
+            looking.cancel()
 
     async def close(self) -> None:
         """Stop carrying sagas out, and let others inherit at once."""
@@ -125,10 +135,10 @@ class Caretaker:
             if not (await connection.execute(_TURN)).one().is_mine:
                 return
             # In this order: an executor that is not among the living, and has a workflow all the same, is dead.
-            running = await self._dbos.running()
-            alive = await living(self._engine)
-            for orphan in running:
-                if orphan.executor not in alive:
+            for orphan in await self._dbos.running():
+                # Asked anew each time: whoever was frozen in this loop is dead itself, and judges nobody.
+                alive = await living(self._engine)
+                if orphan.executor not in alive and self._lease.executor in alive:
                     await self._dbos.resume(orphan.workflow_id)
                     TAKEN_UP.inc()
                     log.info("a saga is taken up", extra={"run": orphan.workflow_id, "left_by": orphan.executor})

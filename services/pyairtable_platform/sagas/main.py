@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -81,6 +82,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             lease,
             look_seconds=settings.lease_seconds / 4,
             keep_days=settings.keep_sagas_days,
+            die=partial(os._exit, 1),
         )
         stack.push_async_callback(caretaker.close)
         changes = Changes(store)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from pyairtable_devkit.databases import Postgres
@@ -119,7 +120,7 @@ class Place:
             "database_url": self.database_url,
             "redis_url": "redis://127.0.0.1:1/0",
             "executor_id": name,
-            "lease_seconds": 2.0,
+            "lease_seconds": 5.0,
             "shutdown_delay_seconds": 0,
             "shutdown_grace_seconds": 1,
             **dict.fromkeys(
@@ -144,6 +145,30 @@ class Place:
         file = self.folder / "ledger.jsonl"
         entries = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return [entry for entry in entries if event in ("", entry["event"])]
+
+    async def ask(self, query: str, *values: Any) -> list[Any]:
+        """Ask the database itself, past the service."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def state(self, saga_id: str) -> str:
+        """The state of a saga; empty for one that is not there."""
+        rows = await self.ask("SELECT state FROM sagas.sagas WHERE saga_id = $1", saga_id)
+        return str(rows[0]["state"]) if rows else ""
+
+    async def ended(self, saga_id: str) -> None:
+        """Wait until a saga has ended."""
+        ends = time.monotonic() + PATIENCE
+        while await self.state(saga_id) not in ("COMPLETED", "COMPENSATED", "FAILED"):
+            if time.monotonic() > ends:
+                columns = "saga_id, state, current_step, executor, claim, run, is_queued, error"
+                rows = await self.ask(f"SELECT {columns} FROM sagas.sagas")  # noqa: S608
+                flows = await self.ask("SELECT workflow_uuid, status, executor_id FROM sagas_dbos.workflow_status")
+                raise AssertionError(f"saga {saga_id} did not end: {rows} {flows}")
+            await asyncio.sleep(0.03)
 
     def fault(self, **faults: dict[str, Any]) -> None:
         """What the double shall answer instead, by RPC."""
@@ -243,4 +268,4 @@ async def place(nursery: Nursery, database_url: str, tmp_path: Path) -> AsyncIte
 
 def logged(service: Service, pattern: str) -> int:
     """How often a pattern stands in a service's log."""
-    return len(re.findall(pattern, service.log.read_text()))
+    return len(re.findall(pattern, service.log.read_text())) if service.log.exists() else 0
