@@ -50,6 +50,7 @@ test-fast: setup ## Run the tests that take no more than a few seconds and need 
 .PHONY: test-deps
 test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane
 	@scripts/install-chromium.sh
+	@scripts/install-strace.sh
 	@# Without Go the tests that need a cluster are skipped, and say so; in CI that is a failure.
 	@$(BIN)/pyairtable-devkit cluster programs || [ -z "$$CI$$PYAIRTABLE_REQUIRE_CLUSTER" ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import pytest
 from integration.sagas.conftest import Place, caller_of, logged, until
@@ -19,7 +20,7 @@ def effects(place: Place) -> list[str]:
     return sorted(entry["rpc"] for entry in place.ledger("done"))
 
 
-def slow(rpc: str, seconds: float) -> dict[str, object]:
+def slow(rpc: str, seconds: float) -> dict[str, dict[str, Any]]:
     return {rpc: {"code": "", "times": 1, "seconds": seconds}}
 
 
