@@ -129,6 +129,7 @@ def removal_holds(world: World, owner: Door, guest: Door, key: str, workspace: s
     stream = OpenStream(guest.url, guest.credential, workspace)
     threading.Thread(target=stream.read, daemon=True).start()
     require(stream.started.wait(30), "the stream did not begin")
+    require(not stream.ended.is_set(), f"the stream ended before the removal: {stream.last[:200]}")
     owner.delete(f"/workspaces/{workspace}/members/{user_id}")
     removed = time.monotonic()
     by_key = world.door(key)
@@ -138,7 +139,7 @@ def removal_holds(world: World, owner: Door, guest: Door, key: str, workspace: s
     }
     stream.ended.wait(15)
     httpx2.delete(f"{world.gemini}/_emulator/faults").raise_for_status()
-    took["the open stream"] = stream.ended_at - removed if stream.ended_at else float("inf")
+    took["the open stream"] = max(0.0, stream.ended_at - removed) if stream.ended_at else float("inf")
     late = [f"{what} after {seconds:.2f} s" for what, seconds in took.items() if seconds > AT_ONCE]
     require(not late, f"after the removal these ended too late: {'; '.join(late)}")
     require("UNAUTHENTICATED" in stream.last or "DENIED" in stream.last, f"the stream ended with {stream.last[:200]}")
