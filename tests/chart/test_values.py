@@ -195,7 +195,7 @@ CONTRADICTIONS = {
         "DATABASE_URL is a secret",
     ),
     "an open door": (DEMO, "services: {auth: {env: {OPEN_ACCESS: true}}}", "every caller shows a credential"),
-    "a service without a key": (DEMO, "services: {auth: {secrets: {API_KEY: null}}}", "auth takes no API_KEY"),
+    "services without a key": (DEMO, "serviceDefaults: {secrets: {API_KEY: null}}", "auth takes no API_KEY"),
     "a mailbox and a mail server": (
         DEMO,
         "mail: {host: smtp.example.com}",

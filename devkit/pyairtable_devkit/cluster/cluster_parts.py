@@ -1,5 +1,7 @@
-"""The parts of a local cluster for stack.py: a control plane of ours or of kind, the chart in it, and identities."""
+"""The parts of a local cluster for stack.py: a control plane of ours or of kind, what the chart needs, identities."""
 
+import base64
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -151,17 +153,61 @@ class IdentitiesPart:
 
     def _token(self, account: ServiceAccount) -> str:
         argv = ["create", "token", account.name, "-n", account.namespace, f"--duration={_TOKEN_LIFETIME}"]
-        done = subprocess.run(
-            [self.kubectl, *argv],
-            env=dict(self.environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_CLIENT_SECONDS,
-        )
-        if done.returncode != 0:
-            raise PartFailedError(f"No token for the ServiceAccount {account.name}: {done.stderr.strip()}")
-        return done.stdout.strip()
+        return _ask(self.kubectl, argv, self.environment, f"No token for the ServiceAccount {account.name}").strip()
+
+
+@dataclass
+class SecretPart:
+    """A Secret, in a namespace that is made for it, before the chart that names it."""
+
+    name: str
+    namespace: str
+    secret: str
+    data: Mapping[str, str] = field(repr=False)
+    kubectl: Path
+    environment: Mapping[str, str] = field(repr=False)
+    after: Sequence[str] = ()
+    ports: Sequence[int] = ()
+    pid: int | None = None
+    _done: bool = False
+
+    def start(self) -> None:
+        encoded = {name: base64.b64encode(value.encode()).decode() for name, value in self.data.items()}
+        metadata = {"name": self.secret, "namespace": self.namespace}
+        items = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}},
+            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded},
+        ]
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        # Not client-side: that would write the values a second time, into an annotation.
+        argv = ["apply", "--server-side", "-f", "-"]
+        _ask(self.kubectl, argv, self.environment, f"The Secret {self.secret} cannot be made", text)
+        self._done = True
+
+    def is_ready(self) -> bool:
+        return self._done
+
+    def failure(self) -> str:
+        return ""
+
+    def stop(self) -> None:
+        """Ends with its cluster."""
+
+
+def _ask(kubectl: Path, arguments: Sequence[str], environment: Mapping[str, str], fault: str, text: str = "") -> str:
+    """Run kubectl and return what it prints; raises PartFailedError."""
+    done = subprocess.run(
+        [kubectl, *arguments],
+        env=dict(environment),
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_CLIENT_SECONDS,
+    )
+    if done.returncode != 0:
+        raise PartFailedError(f"{fault}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @dataclass(frozen=True)

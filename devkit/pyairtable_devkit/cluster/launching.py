@@ -165,7 +165,8 @@ def _plan(
     if environment.get("ENVIRONMENT", "development") != "development":
         raise PlanError("This is for development: it does not run with ENVIRONMENT=" + environment["ENVIRONMENT"])
     upstreams = topology.choose_upstreams(environment, port_offset)
-    plan = topology.Plan(place.folder, place.folder, upstreams, environment, port_offset)
+    secrets = topology.own_secrets(place.folder, environment)
+    plan = topology.Plan(place.folder, place.folder, upstreams, environment, port_offset, secrets=secrets)
     return ClusterPlan(place, found, plan, bare=bare, kind=kind, environment=environment)
 
 
@@ -201,6 +202,7 @@ def _say_how(wanted: ClusterPlan, show: Show) -> None:
         show.line("  kubectl wait pws/acme --for=condition=Ready --timeout=60s")
         show.line("  kubectl get pws")
         show.line("  kubectl describe pws acme")
+        show.line(f"  people register at {wanted.plan.http('api-gateway')}; their letters: {wanted.mailbox}")
     show.line(f"  logs: {wanted.place.logs}/*.log")
     show.line()
     show.line("The cluster stays up. Ctrl-C, or `pyairtable-devkit cluster down` elsewhere, stops it.")

@@ -42,9 +42,15 @@ class Place:
         return self.folder / "identities"
 
     @property
+    def secrets(self) -> Path:
+        """API key and JWT secret of the installation; gone when it stops."""
+        return self.folder / "secrets"
+
+    @property
     def data(self) -> list[Path]:
         """Folders that go when the cluster stops; the names of the last two are the stack's."""
-        return [self.plane, self.identities, self.caches, self.folder / "postgres", self.folder / "valkey"]
+        stack = [self.folder / "postgres", self.folder / "valkey"]
+        return [self.plane, self.identities, self.secrets, self.caches, *stack]
 
     @property
     def caches(self) -> Path:

@@ -14,6 +14,7 @@ from pyairtable_devkit.cluster.cluster_parts import (
     ControlPlanePart,
     IdentitiesPart,
     KindPart,
+    SecretPart,
     ServiceAccount,
     identity,
     kind_configuration,
@@ -30,8 +31,12 @@ API_SERVER_PORT = 16443  # not 6443: a cluster that is really one may have it
 OPERATOR_PORT = 8080
 RELEASE = "pyairtable"
 SYSTEM_NAMESPACE, CREDENTIALS_NAMESPACE = "pyairtable-system", "pyairtable-credentials"
+KEYS = "pyairtable-keys"
+"""The Secret with the API key and the JWT secret, which the chart and the processes beside the cluster share."""
 _READERS = ("airtable-gateway", "llm-orchestrator")
 """Services that read Secrets of tenants."""
+_ASKERS = (*_READERS, "auth", "workspaces")
+"""Services that call the Kubernetes API."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class ClusterPlan:
     """Path of the kind command, to use it; empty for our own control plane."""
     repository: Path = REPOSITORY
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def mailbox(self) -> str:
+        """Where people's letters are shown."""
+        return f"http://{LOOPBACK}:{self.plan.port(topology.MAILBOX_PORT)}"
 
     @property
     def client_environment(self) -> dict[str, str]:
@@ -65,7 +75,8 @@ def cluster_parts(wanted: ClusterPlan) -> list[Part]:
         return [cluster]
     # The cluster comes late in the list, so that it starts while the databases and emulators do.
     beside = [part for part in topology.parts(wanted.plan) if not _is_service(part)]
-    return [*beside, cluster, _chart(wanted, cluster.name), _identities(wanted), *_services(wanted), _operator(wanted)]
+    installed = [_keys(wanted, cluster.name), _chart(wanted), _identities(wanted)]
+    return [*beside, cluster, *installed, *_services(wanted), _operator(wanted)]
 
 
 def _control_plane(wanted: ClusterPlan) -> ControlPlanePart:
@@ -89,9 +100,15 @@ def _kind(wanted: ClusterPlan) -> KindPart:
     )
 
 
-def _chart(wanted: ClusterPlan, cluster: str) -> Part:
+def _keys(wanted: ClusterPlan, cluster: str) -> Part:
+    kubectl, told = wanted.programs["kubectl"], wanted.client_environment
+    return SecretPart("keys", SYSTEM_NAMESPACE, KEYS, wanted.plan.secrets, kubectl, told, after=(cluster,))
+
+
+def _chart(wanted: ClusterPlan) -> Part:
     chart = wanted.repository / "charts" / "pyairtable"
     options = ["-n", SYSTEM_NAMESPACE, "--create-namespace", "-f", str(chart / "values-demo.yaml")]
+    options += ["--set", f"credentials.apiKey.existingSecret={KEYS},credentials.jwtSecret.existingSecret={KEYS}"]
     if not wanted.plan.upstreams.emulated:  # the demo's Secret holds the emulator's token
         options += ["--set", "demo.tenant.enabled=false"]
     return ProcessPart(
@@ -99,12 +116,12 @@ def _chart(wanted: ClusterPlan, cluster: str) -> Part:
         command=[str(wanted.programs["helm"]), "upgrade", "--install", RELEASE, str(chart), *options],
         log_dir=wanted.place.logs,
         env=wanted.client_environment,
-        after=(cluster,),
+        after=("keys",),
     )
 
 
 def _identities(wanted: ClusterPlan) -> Part:
-    accounts = [_account(name) for name in (*_READERS, "operator")]
+    accounts = [_account(name) for name in (*_ASKERS, "operator")]
     kubectl = wanted.programs["kubectl"]
     return IdentitiesPart(accounts, wanted.place, kubectl, wanted.client_environment, after=("chart",))
 
@@ -117,11 +134,12 @@ def _services(wanted: ClusterPlan) -> Sequence[Part]:
 
 def _in_cluster(wanted: ClusterPlan, part: ProcessPart) -> Part:
     told = {**part.env, "WORKSPACES_PATH": "", "AIRTABLE_TOKEN": ""}
-    if part.name not in _READERS:
+    if part.name not in _ASKERS:
         return dataclasses.replace(part, env=told)
     files = identity(wanted.place, _account(part.name))
+    told |= {"SECRETS_NAMESPACE": CREDENTIALS_NAMESPACE} if part.name in _READERS else {}
+    told |= {"PROVISIONING": "kubernetes"} if part.name == "workspaces" else {}
     told |= {
-        "SECRETS_NAMESPACE": CREDENTIALS_NAMESPACE,
         "KUBERNETES_API_URL": f"https://{LOOPBACK}:{wanted.plan.port(API_SERVER_PORT)}",
         "KUBERNETES_TOKEN_FILE": str(files.token),
         "KUBERNETES_CA_FILE": str(files.authority),

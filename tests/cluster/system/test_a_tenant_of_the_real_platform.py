@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import orjson
 import pytest
-from kubernetes_kit.plane import REPOSITORY, require_programs
+from cluster.system.running_system import System
+from kubernetes_kit.plane import REPOSITORY
 from kubernetes_kit.wait import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -19,23 +17,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 EXAMPLE = REPOSITORY / "examples" / "acme" / "workspace.yaml"
 
 
-class Kubectl:
-    """kubectl as the platform engineer."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        self.program = str(require_programs()["kubectl"])
-        self.environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)}
-
-    def __call__(self, *arguments: str) -> str:
-        argv = [self.program, *arguments]
-        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
-        return done.stdout
-
-    def access(self) -> dict[str, str]:
-        """What the access Secret tells the tenant."""
-        data = orjson.loads(self("-n", "ws-acme", "get", "secret", "pyairtable-access", "-o", "json"))["data"]
-        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+def _access(system: System) -> dict[str, str]:
+    """What the access Secret tells the tenant."""
+    data = system.get("secret", "pyairtable-access", "-n", "ws-acme")["data"]
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
 
 def _bases(access: dict[str, str]) -> tuple[int, Any]:
@@ -49,12 +34,12 @@ def _bases(access: dict[str, str]) -> tuple[int, Any]:
 GRANTED = (200, ["appAcmeRenovation"])
 
 
-def test_a_tenant_of_the_real_platform(kubeconfig: Path) -> None:
-    kubectl = Kubectl(kubeconfig)
+def test_a_tenant_of_the_real_platform(system: System) -> None:
+    kubectl = system.kubectl
     kubectl("apply", "-f", str(EXAMPLE))
     kubectl("wait", "pws/acme", "--for=condition=Ready", "--timeout=60s")
     kubectl("-n", "ws-acme", "wait", "pbb/crm", "--for=condition=Ready", "--timeout=60s")
-    first = kubectl.access()
+    first = _access(system)
     eventually(lambda: _bases(first) == GRANTED, what="the door to open")
 
     # Suspended: refused; taken back: open again, with the same key.
@@ -65,15 +50,15 @@ def test_a_tenant_of_the_real_platform(kubeconfig: Path) -> None:
 
     # Rotated: both keys work for the overlap.
     kubectl("annotate", "pws", "acme", "pyairtable.dev/rotate-access-key=today")
-    eventually(lambda: kubectl.access()["PYAIRTABLE_API_KEY"] != first["PYAIRTABLE_API_KEY"], what="a new key")
-    second = kubectl.access()
+    eventually(lambda: _access(system)["PYAIRTABLE_API_KEY"] != first["PYAIRTABLE_API_KEY"], what="a new key")
+    second = _access(system)
     eventually(lambda: _bases(second) == GRANTED, what="the new key to work")
     assert _bases(first) == GRANTED
 
     # A forged Secret opens nothing, and the operator replaces it.
     kubectl("-n", "ws-acme", "delete", "secret", "pyairtable-access")
     eventually(lambda: "pyairtable-access" in kubectl("-n", "ws-acme", "get", "secrets"), what="the Secret again")
-    third = kubectl.access()
+    third = _access(system)
     eventually(lambda: _bases(third) == GRANTED, what="the third key to work")
     eventually(lambda: _bases(second)[0] == 401, what="the lost key to be refused")
 
