@@ -43,8 +43,20 @@ async def endless(request: Request) -> Response:
 
 
 async def slow(request: Request) -> Response:
-    await asyncio.sleep(1.5)
+    """Answers when the test says so."""
+    SLOW.begun.set()
+    await SLOW.may_end.wait()
     return Response("done")
+
+
+class Slow:
+    """How far the slow route is."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+
+
+SLOW = Slow()
 
 
 async def who(request: Request) -> Response:
@@ -209,10 +221,13 @@ async def test_an_event_stream_says_why_it_ends(running: Installation, path: str
 async def test_a_call_that_is_no_stream_runs_to_its_end(running: Installation) -> None:
     auth = running.auth
     shown = bearer(auth.key("pya", "acme", "editor"))
-    async with httpx2.AsyncClient(base_url=running.url, trust_env=False, timeout=30) as http:
+    async with Caller(running.target) as caller, httpx2.AsyncClient(base_url=running.url, timeout=30) as http:
+        stream = await opened(caller, shown)
         waiting = asyncio.create_task(http.get("/slow", headers=shown))
-        await until(lambda: bool(auth.asked))
+        await SLOW.begun.wait()
         auth.revoke(workspace="acme")
+        assert await end_of(stream) is grpc.StatusCode.UNAUTHENTICATED  # so it was heard
+        SLOW.may_end.set()
         assert (await waiting).text == "done"
 
 
