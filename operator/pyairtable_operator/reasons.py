@@ -160,7 +160,13 @@ _TABLE = (
     _true(PLATFORM_SYNCED, "Suspended", "The registry refuses the workspace's calls."),
     _unknown(PLATFORM_SYNCED, "Pending", "Not told yet.", blocks=True, retry_seconds=1),
     _false(PLATFORM_SYNCED, "PlatformUnavailable", "The registry could not be told.", blocks=True, retry_seconds=10),
-    _false(PLATFORM_SYNCED, "Refused", "The registry refused the workspace.", blocks=True, retry_seconds=60),
+    _false(
+        PLATFORM_SYNCED,
+        "Refused",
+        "The registry refused the workspace: the name belongs to a file or to a call, for example.",
+        blocks=True,
+        retry_seconds=60,
+    ),
     _true(NETWORK_ISOLATED, "Enforced", "Policies are in place and the cluster enforces them."),
     _unknown(NETWORK_ISOLATED, "Pending", "Not in place yet."),
     _unknown(

@@ -199,6 +199,9 @@ class _Workspaces(workspaces_grpc.WorkspaceServiceServicer):
         entry.CopyFrom(request.workspace)
         entry.source.CopyFrom(request.source)
         old = self.state.registry.get(name)
+        if old is not None and old.source.kind == "Api":
+            text = f'workspace "{name}" was made by a call: delete it there first, or choose another name'
+            await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT", text)
         if old is not None and old.source.uid == entry.source.uid and old.source.generation > entry.source.generation:
             await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT", "a later generation was applied")
         entry.version = (old.version if old else 0) + 1

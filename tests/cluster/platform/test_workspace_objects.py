@@ -204,6 +204,33 @@ async def test_somebody_elses_object_is_left_alone(installation: Installation, a
     assert object_named(api)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
+async def test_an_object_does_not_take_the_name_that_a_call_is_taking(
+    installation: Installation, api: httpx2.Client
+) -> None:
+    """Not even while the call has no object yet: the operator is told CONFLICT, and says so in PlatformSynced."""
+    ada = installation.person("ada")
+    await installation.peer("ReserveWorkspace", **reserving(ada))
+    body = {"apiVersion": "pyairtable.dev/v1alpha1", "kind": "Workspace", "metadata": {"name": "acme"}, "spec": {}}
+    api.post(OBJECTS, json=body).raise_for_status()
+    assert await reason_of(operate(installation, api)) == "CONFLICT"
+    with pytest.raises(NotFound):
+        await installation.peer("GetWorkspace", workspace="acme")
+    await installation.peer("ReleaseWorkspace", undoes="k:reserve")
+    await operate(installation, api)
+    assert (await installation.peer("GetWorkspace", workspace="acme")).workspace.source.kind == "Workspace"
+
+
+async def test_what_the_operator_tells_anew_keeps_the_members(installation: Installation, api: httpx2.Client) -> None:
+    ada = await made(installation, api)
+    headers = {"content-type": "application/merge-patch+json"}
+    patch = {"spec": {"displayName": "By kubectl", "llm": {"approval": "Writes"}}}
+    api.patch(f"{OBJECTS}/acme", json=patch, headers=headers).raise_for_status()
+    await operate(installation, api)
+    workspace = (await installation.peer("GetWorkspace", workspace="acme")).workspace
+    assert workspace.display_name == "By kubectl"
+    assert [(member.user_id, member.role) for member in workspace.members] == [(ada.user_id, "owner")]
+
+
 async def test_a_declaration_that_comes_after_its_release_makes_nothing(
     installation: Installation, api: httpx2.Client
 ) -> None:

@@ -89,6 +89,18 @@ def test_a_workspace_becomes_ready_and_its_key_opens_the_doors_until_it_is_suspe
     eventually(lambda: _status_of_bases(_access(cluster), key) == 200, what="the key to work again")
 
 
+def test_the_processes_take_the_key_of_the_charts_secret_and_nobody_without_one(cluster: Cluster) -> None:
+    data = cluster.get("secret", "pyairtable-keys", "-n", "pyairtable-system")["data"]
+    named = cluster.get("deployment", "pyairtable-auth", "-n", "pyairtable-system")["spec"]["template"]["spec"]
+    entries = named["containers"][0]["env"]
+    secrets = {one["name"]: one["valueFrom"].get("secretKeyRef", {}).get("name") for one in entries}
+    assert secrets["API_KEY"] == secrets["JWT_SECRET"] == "pyairtable-keys"
+    url = f"http://127.0.0.1:{8000 + cluster.running.port_offset}/api/workspaces"
+    key = {"x-api-key": base64.b64decode(data["API_KEY"]).decode()}
+    assert httpx2.get(url, headers=key, timeout=60, trust_env=False).status_code == 200
+    assert httpx2.get(url, timeout=60, trust_env=False).status_code == 401
+
+
 def test_a_deleted_workspace_goes_and_takes_its_key_along(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", "examples/acme/")
     cluster.kubectl("wait", "pws/acme", "--for=condition=Ready", "--timeout=60s")

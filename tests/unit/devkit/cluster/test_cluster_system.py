@@ -1,5 +1,6 @@
 """What is started beside a cluster, and whose cluster it is. The kind here is a script."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from pyairtable_devkit import topology
-from pyairtable_devkit.cluster.cluster_parts import KindPart
+from pyairtable_devkit.cluster.cluster_parts import KindPart, SecretPart
 from pyairtable_devkit.cluster.kubeconfig import CONTEXT
 from pyairtable_devkit.cluster.launching import ClusterError, choose_kind
 from pyairtable_devkit.cluster.programs import PROGRAMS, Programs
@@ -18,6 +19,7 @@ from pyairtable_devkit.stack import Stack
 
 PROGRAM_PATHS = Programs({program.name: Path("/programs") / program.name for program in PROGRAMS})
 REAL = {"AIRTABLE_TOKEN": "one", "GEMINI_API_KEY": "two", "AIRTABLE_BASE": "appOne"}
+SECRETS = {"API_KEY": "not-a-real-key", "JWT_SECRET": "not-a-real-secret"}
 Put = Callable[[str, str], Path]
 
 
@@ -25,7 +27,8 @@ def _wanted(
     tmp_path: Path, *, bare: bool = False, kind: str = "", told: Mapping[str, str] | None = None
 ) -> ClusterPlan:
     environment = {"PATH": "/bin", **(told or {})}
-    plan = topology.Plan(tmp_path, tmp_path, topology.choose_upstreams(environment, 100), environment, 100)
+    upstreams = topology.choose_upstreams(environment, 100)
+    plan = topology.Plan(tmp_path, tmp_path, upstreams, environment, 100, secrets=SECRETS)
     return ClusterPlan(Place(tmp_path), PROGRAM_PATHS, plan, bare=bare, kind=kind, environment=environment)
 
 
@@ -37,7 +40,8 @@ def test_everything_is_started_in_an_order_that_holds(tmp_path: Path) -> None:
     parts = cluster_parts(_wanted(tmp_path))
     Stack(parts, report=lambda _: None)  # raises when a part stands before what it needs
     names = [part.name for part in parts]
-    assert {"postgres", "control-plane", "chart", "identities", "operator", "api-gateway", "auth"} <= set(names)
+    beside = {"postgres", "mailbox", "operator", *(service.name for service in topology.SERVICES)}
+    assert {"control-plane", "keys", "chart", "identities", *beside} <= set(names)
     assert len(names) == len(set(names))
     ports = [port for part in parts for port in part.ports]
     assert len(ports) == len(set(ports))
@@ -48,11 +52,13 @@ def test_bare_is_the_control_plane_alone(tmp_path: Path) -> None:
     assert (part.name, part.ports) == ("control-plane", (16543,))
 
 
-def test_only_readers_of_credentials_may_call_the_api_and_only_as_themselves(tmp_path: Path) -> None:
+def test_who_calls_the_api_does_so_as_itself(tmp_path: Path) -> None:
     parts = _named(cluster_parts(_wanted(tmp_path)))
     readers = {name for name, part in parts.items() if "SECRETS_NAMESPACE" in part.env}
     assert readers == {"airtable-gateway", "llm-orchestrator"}
-    for name in readers:
+    askers = {name for name, part in parts.items() if "KUBERNETES_TOKEN_FILE" in part.env}
+    assert askers == {*readers, "auth", "workspaces"}
+    for name in askers:
         token = parts[name].env["KUBERNETES_TOKEN_FILE"]
         assert token == str(tmp_path / "identities" / f"pyairtable-{name}" / "token")
         assert "identities" in parts[name].after
@@ -68,6 +74,44 @@ def test_workspaces_and_tokens_come_from_the_cluster(tmp_path: Path) -> None:
     assert all(service.env["WORKSPACES_PATH"] == service.env["AIRTABLE_TOKEN"] == "" for service in services)
     assert parts["operator"].env["PUBLIC_MCP_URL"] == "http://127.0.0.1:8101/mcp"
     assert parts["operator"].env["WORKSPACES_TARGET"] == "127.0.0.1:9106"
+
+
+def test_workspaces_of_calls_become_objects_of_the_cluster(tmp_path: Path) -> None:
+    parts = _named(cluster_parts(_wanted(tmp_path)))
+    told = {name for name, part in parts.items() if part.env.get("PROVISIONING") == "kubernetes"}
+    assert told == {"workspaces"}
+
+
+def test_the_chart_and_all_processes_have_the_same_keys_and_nothing_is_open(tmp_path: Path) -> None:
+    parts = cluster_parts(_wanted(tmp_path))
+    (keys,) = [part for part in parts if isinstance(part, SecretPart)]
+    assert keys.data == SECRETS
+    assert not any(value in repr(keys) for value in SECRETS.values())
+    named = _named(parts)
+    for name in ("operator", *(service.name for service in topology.SERVICES)):
+        assert named[name].env["API_KEY"] == SECRETS["API_KEY"]
+        assert "OPEN_ACCESS" not in named[name].env
+    chosen = "credentials.apiKey.existingSecret=pyairtable-keys,credentials.jwtSecret.existingSecret=pyairtable-keys"
+    assert chosen in named["chart"].command
+
+
+def test_a_secret_is_sent_to_kubectl_by_its_standard_input(tmp_path: Path, put_script: Put) -> None:
+    kubectl = put_script("kubectl", f'echo "$@" > {tmp_path}/arguments; cat > {tmp_path}/sent')
+    part = SecretPart("keys", "there", "named", {"API_KEY": "abc"}, kubectl, {"PATH": "/bin:/usr/bin"})
+    part.start()
+    assert part.is_ready()
+    assert "YWJj" not in (tmp_path / "arguments").read_text()
+    space, secret = json.loads((tmp_path / "sent").read_text())["items"]
+    assert (space["metadata"]["name"], secret["metadata"]["namespace"]) == ("there", "there")
+    assert secret["data"] == {"API_KEY": "YWJj"}
+
+
+def test_a_secret_that_is_refused_stops_the_start(put_script: Put) -> None:
+    kubectl = put_script("kubectl", "echo forbidden >&2; exit 1")
+    part = SecretPart("keys", "there", "named", {"API_KEY": "abc"}, kubectl, {"PATH": "/bin:/usr/bin"})
+    with pytest.raises(PartFailedError, match="named cannot be made: forbidden"):
+        part.start()
+    assert not part.is_ready()
 
 
 def test_tenants_are_told_where_the_doors_are_and_rest_with_its_prefix(tmp_path: Path) -> None:
