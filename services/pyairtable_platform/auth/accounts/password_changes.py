@@ -49,8 +49,10 @@ class PasswordChanges:
         await self._desk.count(decision, limits.LETTERS_ASKED.of(rules.network_of(address)))
         async with self._desk.with_letters() as connection:
             is_wanted = await limits.is_taken(connection, limits.LETTERS_TO.of(folded))
+            # Whoever asks does not know the password, so that it may be a stranger's.
+            await store.forget_unproved_password(connection, folded)
             account = await store.lock_by_email(connection, folded)
-            # Somebody whose address is not proved yet is helped by proving it.
+            # Somebody whose address is not proved yet proves it first, and gets a letter to set a password then.
             purpose = letters.VERIFY if account and account.state is State.UNVERIFIED else letters.RESET
             to = account if account and account.state is not State.DISABLED else None
             await letters.write_with_token(connection, self._desk.secrets, purpose, to, is_wanted=is_wanted)

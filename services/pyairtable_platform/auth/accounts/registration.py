@@ -42,18 +42,19 @@ class Registration:
         bucket = limits.REGISTRATIONS.of(rules.network_of(address))
         await self._desk.count(Decision("register", address=address), bucket)
         try:
+            is_repeat = await self._is_repeat(rules.folded_email(wanted.email), password)
             kept = await self._desk.passwords.hash(password)
         except RateLimited:
             await self._desk.give_back(bucket)
             raise
         async with self._desk.with_letters() as connection:
-            await self._put(connection, wanted, kept, address)
+            await self._put(connection, wanted, kept, address, is_repeat=is_repeat)
 
     async def verify(self, token: str, address: str) -> Account:
         """The account whose address the token proves; raises InvalidInput for a token that does not count."""
         decision = Decision("verify_email", address=address)
         await self._desk.count(decision, limits.TOKENS_SHOWN.of(rules.network_of(address)))
-        async with self._desk.transaction() as connection:
+        async with self._desk.with_letters() as connection:
             account = await self._verified(connection, token, address)
         if account is None:
             await self._desk.refuse(replace(decision, reason="the token does not count"))
@@ -72,10 +73,23 @@ class Registration:
             await letters.write_with_token(connection, self._desk.secrets, letters.VERIFY, to, is_wanted=is_wanted)
             await audit.record(connection, replace(decision, user_id=account.user_id if account else ""))
 
-    async def _put(self, connection: AsyncConnection, wanted: Wanted, kept: str, address: str) -> None:
+    async def _is_repeat(self, folded: str, password: str) -> bool:
+        """Whether an address that waits to be proved was registered with this very password. Takes the same time for
+        every address."""
+        async with self._desk.transaction() as connection:
+            known = await store.find_by_login(connection, folded)
+        kept = known.password_hash if known is not None and known.state is State.UNVERIFIED else ""
+        return await self._desk.passwords.verify(kept, password)
+
+    async def _put(
+        self, connection: AsyncConnection, wanted: Wanted, kept: str, address: str, *, is_repeat: bool
+    ) -> None:
         folded = rules.folded_email(wanted.email)
         await store.lock_names(connection)
         is_wanted = await limits.is_taken(connection, limits.LETTERS_TO.of(folded))
+        if not is_repeat:
+            # Of two who register one address nobody can tell whose it is, and its owner opens the letter of either.
+            await store.forget_unproved_password(connection, folded)
         known = await store.lock_by_email(connection, folded)
         if known is None or (known.state is State.UNVERIFIED and is_wanted):
             account = await _fresh(connection, wanted, folded, kept, known)
@@ -108,6 +122,8 @@ class Registration:
             return None
         account = replace(account, state=State.ACTIVE, verified_at=now())
         await store.update(connection, account)
+        if not account.password_hash:
+            await letters.write_with_token(connection, self._desk.secrets, letters.RESET, account)
         await tell(connection, "verified", account)
         await audit.record(connection, Decision("verify_email", user_id=user_id, address=address))
         return account
@@ -128,8 +144,8 @@ def letter_token_invalid() -> InvalidInput:
 async def _fresh(connection: AsyncConnection, wanted: Wanted, folded: str, kept: str, known: Account | None) -> Account:
     """A new account, or what the newest registration makes of one whose address is not proved.
 
-    The newest one counts, and only the token of its letter: whoever registers the address of somebody else must not be
-    the one whose password is in force when its owner proves it. So nothing changes when no letter can be sent.
+    Only the token of the newest letter counts, so nothing changes when no letter can be sent. An address that was
+    registered with two passwords has none: whoever proves it gets a letter to set one.
     """
     user_id = known.user_id if known else uuid.uuid4().hex
     name = await _free_name(connection, wanted.user_name, user_id)
@@ -140,7 +156,7 @@ async def _fresh(connection: AsyncConnection, wanted: Wanted, folded: str, kept:
         user_name=name,
         user_name_folded=rules.folded(name),
         display_name=wanted.display_name,
-        password_hash=kept,
+        password_hash=known.password_hash if known else kept,
         state=State.UNVERIFIED,
         created_at=known.created_at if known else now(),
         password_changed_at=now(),

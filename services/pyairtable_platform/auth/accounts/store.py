@@ -36,6 +36,7 @@ _BY_LOGIN = text(f"SELECT {_LISTED} FROM accounts WHERE email_folded = :login OR
 _BY_EMAIL = text(f"SELECT {_LISTED} FROM accounts WHERE email_folded = :email FOR UPDATE")  # noqa: S608
 _BY_ID = text(f"SELECT {_LISTED} FROM accounts WHERE user_id = :user_id")  # noqa: S608
 _LOCK = text(f"SELECT {_LISTED} FROM accounts WHERE user_id = :user_id FOR UPDATE")  # noqa: S608
+_FORGET_UNPROVED = text("UPDATE accounts SET password_hash = '' WHERE email_folded = :email AND state = 'unverified'")
 _LOOKUP = text(
     f"SELECT {_LISTED} FROM accounts WHERE NOT is_erased "  # noqa: S608
     "AND (user_id = ANY(CAST(:user_ids AS text[])) OR email_folded = ANY(CAST(:emails AS text[])))"
@@ -80,6 +81,11 @@ async def find_by_login(connection: AsyncConnection, login: str) -> Account | No
 async def lock_by_email(connection: AsyncConnection, email: str) -> Account | None:
     """The account of a folded address, which nobody else changes until this transaction ends."""
     return _one(await connection.execute(_BY_EMAIL, {"email": email}))
+
+
+async def forget_unproved_password(connection: AsyncConnection, email: str) -> None:
+    """Let no password count for a folded address that nobody has proved. The same work for every address."""
+    await connection.execute(_FORGET_UNPROVED, {"email": email})
 
 
 async def lock(connection: AsyncConnection, user_id: str) -> Account | None:

@@ -74,28 +74,55 @@ async def test_the_owner_of_an_account_is_told_and_nothing_changes(auth: Replica
         await auth.login(EMAIL, THEIRS)
 
 
+async def the_owner_alone_sets_the_password(auth: Replica) -> None:
+    """Whoever registered the address, and in whatever order: who gets its letters proves it and sets the password."""
+    await auth.registration.verify(await auth.token_for(EMAIL), HOME)
+    for password in (THEIRS, PASSWORD):
+        with pytest.raises(Unauthenticated):
+            await auth.login(EMAIL, password)
+    await auth.passwords.reset(await auth.token_for(EMAIL, "pyp"), PASSWORD, HOME)
+    assert (await auth.login(EMAIL)).login_id
+
+
 async def test_a_stranger_does_not_put_a_password_on_an_address_beforehand(auth: Replica) -> None:
     """Who registers an address first must not know the password when its owner proves it."""
     await registered(auth, password=THEIRS)
     theirs = await auth.token_for(EMAIL)
     await registered(auth)
-    token = await auth.token_for(EMAIL)
+    await auth.token_for(EMAIL)
     with pytest.raises(InvalidInput):
         await auth.registration.verify(theirs, HOME)
-    await auth.registration.verify(token, HOME)
-    assert (await auth.login(EMAIL)).login_id
-    with pytest.raises(Unauthenticated):
-        await auth.login(EMAIL, THEIRS)
+    await the_owner_alone_sets_the_password(auth)
 
 
-async def test_a_registration_whose_letter_is_not_sent_changes_no_password(auth: Replica) -> None:
-    for _ in range(4):
-        await registered(auth)
+async def test_a_stranger_does_not_put_a_password_on_an_address_afterwards(auth: Replica) -> None:
+    """The owner opens the last letter, which looks like the one before."""
+    await registered(auth)
+    await registered(auth, password=THEIRS)
+    await the_owner_alone_sets_the_password(auth)
+
+
+async def test_a_stranger_who_uses_up_the_letters_keeps_no_password_on_an_address(auth: Replica) -> None:
+    await registered(auth, password=THEIRS)
+    for _ in range(3):
+        await auth.registration.resend(EMAIL, STRANGER)
     token = await auth.token_for(EMAIL)
-    for _ in range(5):
-        await registered(auth, password=THEIRS)
-    await auth.registration.verify(token, HOME)
+    await registered(auth)
+    assert await auth.token_for(EMAIL) == token, "no further letter was sent"
+    await the_owner_alone_sets_the_password(auth)
+
+
+async def test_who_registers_again_with_the_same_password_keeps_it(auth: Replica) -> None:
+    for _ in range(6):
+        await registered(auth)
+    await auth.registration.verify(await auth.token_for(EMAIL), HOME)
     assert (await auth.login(EMAIL)).login_id
+
+
+async def test_who_asks_for_a_new_password_does_not_put_a_strangers_in_force(auth: Replica) -> None:
+    await registered(auth, password=THEIRS)
+    await auth.passwords.request_reset(EMAIL, HOME)
+    await the_owner_alone_sets_the_password(auth)
 
 
 async def test_a_taken_name_gets_another_and_the_answer_does_not_tell(auth: Replica, other: Replica) -> None:
