@@ -99,11 +99,11 @@ class Installation:
         await self.peer("ActivateWorkspace", name=name, idempotency_key=f"{key}:activate")
         return name
 
-    async def declare(self, name: str = "acme", *owners: str, uid: str = "uid-1") -> None:
+    async def declare(self, name: str = "acme", *owners: str, uid: str = "uid-1", generation: int = 1) -> None:
         """A workspace that a custom resource declares, with people as owners."""
         wanted = workspace_pb2.Workspace(name=name)
         wanted.owners.extend(workspace_pb2.Owner(kind="User", name=owner) for owner in owners)
-        source = workspace_pb2.Source(kind="Workspace", uid=uid, generation=1)
+        source = workspace_pb2.Source(kind="Workspace", uid=uid, generation=generation)
         await self.peer("ApplyWorkspace", workspace=wanted, source=source)
 
     async def join(self, workspace: str, owner: Person, name: str, role: str) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -236,6 +237,35 @@ async def test_who_is_removed_leaves_no_way_back(installation: Installation, ada
     assert not (await friend.ask("ListMyInvitations")).invitations
     told = "SELECT 1 FROM outbox WHERE type = 'workspace.invitation_revoked.v1'"
     assert len(await statement(installation.database_url, told)) == 1
+
+
+async def test_who_is_an_owner_by_declaration_no_more_leaves_no_way_back(installation: Installation) -> None:
+    ada, bob, friend = (installation.person(name) for name in ("ada", "bob", "friend"))
+    await installation.declare("acme", ada.email, bob.email)
+    made = await invite(ada, email=friend.email, role="owner")
+    counts = await invite(bob, email="carol@acme.example", role="owner")
+    await installation.declare("acme", bob.email, generation=2)
+    call = friend.ask("AcceptInvitation", invitation_id=made.invitation_id)
+    assert await reason_of(call) == "INVITATION_NOT_FOUND"
+    carol = installation.person("carol")
+    assert (await carol.ask("AcceptInvitation", invitation_id=counts.invitation_id)).role == "owner"
+
+
+async def test_a_token_that_outlives_its_membership_opens_no_way_back(installation: Installation) -> None:
+    """For the moment until its revocation is heard it looks like one of an owner by declaration."""
+    ada = installation.person("ada")
+    await installation.declare("acme", ada.email)
+    mallory = await installation.join("acme", ada, "mallory", "owner")
+    await ada.ask("RemoveMember", own="owner", workspace="acme", user_id=mallory.user_id)
+    friend = installation.person("friend")
+    with suppress(Denied):
+        await mallory.ask("CreateInvitation", own="owner", workspace="acme", email=friend.email, role="owner")
+    for waiting in (await friend.ask("ListMyInvitations")).invitations:
+        call = friend.ask("AcceptInvitation", invitation_id=waiting.invitation_id)
+        assert await reason_of(call) == "INVITATION_NOT_FOUND"
+    assert [each.user_id for each in (await ada.ask("ListMembers", own="owner", workspace="acme")).members] == [
+        ada.user_id
+    ]
 
 
 async def test_keys_may_list_and_not_invite(installation: Installation, ada: Person) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.common import events
 from pyairtable_platform.common.database import EVERY_WORKSPACE, enter_workspace
@@ -30,7 +31,7 @@ from pyairtable_platform.workspaces.writing import Writing
 
 from .accounts import Account, Accounts, account_of
 from .invitation_rows import Invitation, find, find_pending_of_address, list_of_address, list_of_workspace, read
-from .rules import Actor, address, require_above, role_in, same_address
+from .rules import Actor, address, can_invite, require_above, resolved, role_in, same_address
 from .tokens import hash_of
 
 COUNTS_FOR = timedelta(days=7)
@@ -143,10 +144,13 @@ class Invitations:
     async def accept(self, token: str, invitation_id: str, actor: Actor) -> tuple[str, str]:
         """Make the caller a member; the workspace and the role there."""
         account = await account_of(self._accounts, actor.user_id)
+        inviters = await self._inviters(token, invitation_id, account)
         async with self._store.writing(EVERY_WORKSPACE) as writing:  # as above, until it is known which
-            found = await _meant(writing, token, invitation_id, account)
+            found = await _meant(writing.connection, token, invitation_id, account)
             await enter_workspace(writing.connection, found.workspace)
             workspace = await writing.existing(found.workspace)
+            if not can_invite(found.invited_by, found.role, resolved(workspace.members, inviters)):
+                raise not_found()
             before = next((item for item in workspace.members if item.user_id == account.user_id), None)
             if before is None:
                 self._require_room(workspace)
@@ -161,7 +165,7 @@ class Invitations:
         """Refuse one."""
         account = await account_of(self._accounts, actor.user_id)
         async with self._store.writing(EVERY_WORKSPACE) as writing:  # as above
-            found = await _meant(writing, token, invitation_id, account)
+            found = await _meant(writing.connection, token, invitation_id, account)
             await enter_workspace(writing.connection, found.workspace)
             await _end(writing, found, "declined")
             workspace = await writing.existing(found.workspace)
@@ -176,6 +180,14 @@ class Invitations:
             return {account.user_id for account in await self._accounts.of_addresses([email])}
         except (Unavailable, DeadlineExceeded):
             return set()
+
+    async def _inviters(self, token: str, invitation_id: str, account: Account) -> dict[str, str]:
+        """The id of who made the invitation, by address: an owner of a declaration is known by that only. Asked for
+        before the lock is taken, which others need."""
+        async with self._store.transaction(EVERY_WORKSPACE) as connection:  # as in `accept`
+            found = await _meant(connection, token, invitation_id, account)
+        accounts = await self._accounts.of_ids([found.invited_by])
+        return {inviter.email.lower(): inviter.user_id for inviter in accounts}
 
     def _require_room(self, workspace: Workspace) -> None:
         if len(workspace.members) >= self._limits.members:
@@ -204,11 +216,11 @@ class Invitations:
                 await _record(writing, workspace, "revoked", before.invitation_id, actor.principal, email=before.email)
 
 
-async def _meant(writing: Writing, token: str, invitation_id: str, account: Account) -> Invitation:
+async def _meant(connection: AsyncConnection, token: str, invitation_id: str, account: Account) -> Invitation:
     """The invitation that the caller means; raises NotFound and Denied."""
     if bool(token) == bool(invitation_id):
         raise InvalidInput.at("token", "give the token of the letter or invitation_id, one of both")
-    found = await find(writing.connection, invitation_id=invitation_id, token=hash_of(token) if token else b"")
+    found = await find(connection, invitation_id=invitation_id, token=hash_of(token) if token else b"")
     if found is None or not found.can_be_accepted:
         raise not_found()
     if not same_address(found.email, account.email):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, Reason
 from pyairtable_platform.common.identity import Identity
-from pyairtable_platform.common.roles import lesser, rank_of
+from pyairtable_platform.common.roles import Need, lesser, rank_of, scope_of
 from pyairtable_platform.common.workspace import OWNER, Member, Workspace
 
 LONGEST_ADDRESS = 254
@@ -98,6 +98,12 @@ def require_above(role: str, other: str, doing: str) -> None:
     """Raise Denied when `other` is above the caller's role."""
     if rank_of(other) > rank_of(role):
         raise Denied(f'your role "{role}" does not allow this: {doing} takes the role "{other}"', role=role)
+
+
+def can_invite(user_id: str, role: str, members: Iterable[Member]) -> bool:
+    """Whether a person could invite somebody with this role now: an invitation counts only as long as they could."""
+    own = next((member.role for member in members if member.user_id == user_id), "")
+    return Need.MANAGE in scope_of(own).split() and rank_of(role) <= rank_of(own)
 
 
 def require_not_declared(member: Member, workspace: Workspace) -> None:
