@@ -92,7 +92,7 @@ async def _set_state(connection: AsyncConnection, user_id: str, is_enabled: bool
         restored = replace(account, state=State.ACTIVE if account.verified_at else State.UNVERIFIED)
         await store.update(connection, restored)
         await keys_go_on(connection, user_id)
-        await tell(connection, "restored", restored)
+        await tell(connection, "restored", user_id)
         await audit.record(connection, Decision("account_restored", user_id=user_id))
     elif not is_enabled and account.state is not State.DISABLED:
         await store.update(connection, replace(account, state=State.DISABLED))
@@ -100,7 +100,7 @@ async def _set_state(connection: AsyncConnection, user_id: str, is_enabled: bool
         await letters.end_tokens(connection, user_id, letters.VERIFY)
         await letters.end_tokens(connection, user_id, letters.RESET)
         await keys_stop(connection, user_id)
-        await tell(connection, "disabled", account)
+        await tell(connection, "disabled", user_id)
         await audit.record(connection, Decision("account_disabled", user_id=user_id))
     return {}
 

@@ -19,7 +19,7 @@ from . import audit, limits
 from .audit import Decision
 from .limits import Bucket
 from .passwords import Passwords
-from .records import Account, principal_of
+from .records import principal_of
 from .sealing import Secrets
 
 TOO_MANY = "too many attempts"
@@ -74,24 +74,13 @@ class Desk:
         await audit.note(self.engine, decision)
 
 
-async def tell(connection: AsyncConnection, kind: str, account: Account) -> None:
-    """Tell others what became of an account (user.<kind>.v1)."""
-    data = (
-        {}
-        if account.is_erased
-        else {
-            "email": account.email,
-            "user_name": account.user_name,
-            "display_name": account.display_name,
-        }
-    )
-    event = events.Event(
-        f"user.{kind}.v1",
-        account.user_id,
-        principal=principal_of(account.user_id),
-        data={"user_id": account.user_id, **data},
-    )
-    await events.record(connection, event)
+async def tell(connection: AsyncConnection, kind: str, user_id: str) -> None:
+    """Tell others what became of an account (user.<kind>.v1).
+
+    By its id only: what went out to a stream cannot be erased. Who needs to know more asks (LookupAccounts).
+    """
+    principal, data = principal_of(user_id), {"user_id": user_id}
+    await events.record(connection, events.Event(f"user.{kind}.v1", user_id, principal=principal, data=data))
 
 
 def now() -> datetime:

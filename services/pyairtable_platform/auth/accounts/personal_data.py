@@ -71,9 +71,8 @@ class PersonalData:
         await enter_workspace(connection, EVERY_WORKSPACE)  # a person's decisions are about many workspaces
         erased["audit"] = await audit.disown(connection, user_id)
         await limits.forget(connection, [limits.PASSWORD_OF_PERSON.of(user_id)])
-        nobody = _nobody(account)
-        await store.update(connection, nobody)
-        await tell(connection, "erased", nobody)
+        await store.update(connection, _nobody(account))
+        await tell(connection, "erased", user_id)
         await audit.record(connection, Decision("account_erased"))
         return erased
 

@@ -97,7 +97,7 @@ class Registration:
             account = known
         if known is None:
             await store.insert(connection, account)
-            await tell(connection, "registered", account)
+            await tell(connection, "registered", account.user_id)
         else:
             # One that is in use is written back as it was: the same work for all.
             await store.update(connection, account)
@@ -124,7 +124,7 @@ class Registration:
         await store.update(connection, account)
         if not account.password_hash:
             await letters.write_with_token(connection, self._desk.secrets, letters.RESET, account)
-        await tell(connection, "verified", account)
+        await tell(connection, "verified", user_id)
         await audit.record(connection, Decision("verify_email", user_id=user_id, address=address))
         return account
 

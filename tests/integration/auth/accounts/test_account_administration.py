@@ -154,7 +154,7 @@ async def test_an_erased_person_is_gone_and_the_address_is_free(auth: Replica, o
             await call
     sessions = [row.session for row in await auth.rows("SELECT session FROM revocations")]
     assert sessions == [f"login:{tokens.login_id}"]
-    for table in ("accounts", "logins", "audit", "letters", "known_addresses", "effects"):
+    for table in ("accounts", "logins", "audit", "letters", "known_addresses", "effects", "outbox"):
         rows = await auth.rows(f"SELECT to_jsonb(t) AS row FROM {table} t")  # noqa: S608
         text = json.dumps([row.row for row in rows])
         assert "ada@acme" not in text
