@@ -18,6 +18,8 @@ from pyairtable_operator.reasons import CREDENTIALS_VALID
 from pyairtable_operator.spec import SecretRef, Workspace
 
 EMPTY = hashlib.sha256(b"").hexdigest()[:16]
+SHARED = "shared"
+"""Stands for the version of the installation's own token, which no Secret of the credentials namespace holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,15 @@ _REJECTED = {"AIRTABLE_TOKEN_REJECTED": "TokenRejected", "UNAUTHENTICATED": "Tok
 
 
 def judge_credential(
-    workspace: Workspace, secrets: Mapping[str, CredentialSecret], verification: Verification | None, namespace: str
+    workspace: Workspace,
+    secrets: Mapping[str, CredentialSecret],
+    verification: Verification | None,
+    namespace: str,
+    *,
+    shared: bool = False,
 ) -> CredentialVerdict:
-    """`secrets`: those of the credentials namespace that opted in to anybody, by name; `verification`: the last one."""
+    """`secrets`: those of the credentials namespace that opted in to anybody, by name; `verification`: the last one;
+    `shared`: who names no token uses the installation's own."""
     airtable = workspace.spec.airtable
     if model_key := workspace.spec.llm.api_key_secret_ref:
         fault = _unusable(workspace, model_key, secrets, namespace)
@@ -82,11 +90,13 @@ def judge_credential(
     if ref is None:
         if not airtable.bases and not airtable.tenant_bases:
             return CredentialVerdict(finding(CREDENTIALS_VALID, "NotNeeded"))
+        if shared:
+            return _judge_version(workspace, "AIRTABLE_TOKEN of the airtable-gateway", SHARED, verification)
         message = "spec.airtable.bases needs a token: name its Secret in spec.airtable.tokenSecretRef"
         return CredentialVerdict(finding(CREDENTIALS_VALID, "NoCredentialRef", message))
     if fault := _unusable(workspace, ref, secrets, namespace):
         return CredentialVerdict(fault)
-    return _judge_version(workspace, ref, secrets[ref.name].hashes[ref.key], verification)
+    return _judge_version(workspace, _place(ref), secrets[ref.name].hashes[ref.key], verification)
 
 
 def judge_model_key(
@@ -109,7 +119,11 @@ def _version_if_usable(
     ref = workspace.spec.airtable.token_secret_ref
     if ref is None or _unusable(workspace, ref, secrets, namespace):
         return ""
-    return _judge_version(workspace, ref, secrets[ref.name].hashes[ref.key], verification).in_use
+    return _judge_version(workspace, _place(ref), secrets[ref.name].hashes[ref.key], verification).in_use
+
+
+def _place(ref: SecretRef) -> str:
+    return f"key {ref.key} of Secret {ref.name}"
 
 
 def _unusable(
@@ -139,7 +153,7 @@ def _unusable(
 
 
 def _judge_version(
-    workspace: Workspace, ref: SecretRef, version: str, verification: Verification | None
+    workspace: Workspace, where: str, version: str, verification: Verification | None
 ) -> CredentialVerdict:
     before = (workspace.status.get("credential") or {}).get("hash", "")
     answered = verification if verification is not None and verification.version == version else None
@@ -147,11 +161,10 @@ def _judge_version(
     if accepted or (version == before and (answered is None or answered.problem not in _REJECTED)):
         # Airtable being away is no reason to doubt a token that it accepted before.
         return CredentialVerdict(finding(CREDENTIALS_VALID, "Verified"), in_use=version, to_verify=version)
-    where = f"key {ref.key} of Secret {ref.name}"
     if answered is not None and answered.problem in _REJECTED:
         said = f"Airtable refused the token in {where}: {answered.message or answered.problem}."
         if before and before != version:
-            message = f"{said} The token before stays in use until the Secret holds one that Airtable accepts."
+            message = f"{said} The token before stays in use until there is one that Airtable accepts."
             return CredentialVerdict(finding(CREDENTIALS_VALID, "RotationRejected", message), before, version)
         message = f"{said} Put a token there that may read and write the bases of this workspace."
         # A token that served until now stays declared: callers are told that Airtable refuses it.

@@ -169,7 +169,8 @@ class Reconciler:
     def _verdict(self, workspace: Workspace) -> CredentialVerdict:
         verification = self._verifier.latest(workspace.name)
         namespace = self._settings.credentials_namespace
-        return credentials.judge_credential(workspace, self._opted_in(workspace), verification, namespace)
+        opted_in, shared = self._opted_in(workspace), self._settings.shared_airtable_token
+        return credentials.judge_credential(workspace, opted_in, verification, namespace, shared=shared)
 
     def _opted_in(self, workspace: Workspace) -> Mapping[str, credentials.CredentialSecret]:
         references = (workspace.spec.airtable.token_secret_ref, workspace.spec.llm.api_key_secret_ref)
@@ -178,14 +179,13 @@ class Reconciler:
     def _verify(self, workspace: Workspace) -> asyncio.Task[None] | None:
         """Asks Airtable when that is due; the answer may come during this pass or bring another."""
         verdict = self._verdict(workspace)
-        reference = workspace.spec.airtable.token_secret_ref
-        if not verdict.to_verify or reference is None:
+        if not verdict.to_verify:
             self._verifier.forget(workspace.name)
             return None
         allowed = self._bases(workspace).allowed
         return self._verifier.ask(
             workspace,
-            reference,
+            workspace.spec.airtable.token_secret_ref,
             verdict.to_verify,
             [base.base_id for base in allowed],
             known=_confirmed(workspace, verdict.to_verify),

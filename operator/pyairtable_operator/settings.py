@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     public_airtable_url: str = "http://127.0.0.1:8002"
     """Address that stands in for api.airtable.com, as tenants reach it; stands in every access Secret."""
 
+    shared_airtable_token: bool = False
+    """Whether Workspaces that name no Airtable token use the installation's own, which the gateway knows. For
+    demonstrations: everybody who may make a workspace can then read every base of that token."""
+
     network_policy_enforced: Literal["yes", "no", "unknown"] = "unknown"
     """Whether the cluster's network enforces NetworkPolicies; the API server cannot tell, so somebody has to."""
 

@@ -68,14 +68,16 @@ class Verifier:
         return max(0.0, state.due - time.monotonic())
 
     def ask(
-        self, workspace: Workspace, reference: SecretRef, version: str, base_ids: Iterable[str], *, known: bool
+        self, workspace: Workspace, reference: SecretRef | None, version: str, base_ids: Iterable[str], *, known: bool
     ) -> asyncio.Task[None] | None:
         """Asks when the question is new or its time has come, and returns the task in which that happens.
 
+        `reference`: None is the installation's own token.
         `known`: the status says that just this was verified, so after a restart it has time.
         """
         state = self._states.setdefault(workspace.name, _State())
-        question = (reference.name, reference.key, version, tuple(base_ids))
+        place = (reference.name, reference.key) if reference is not None else ("", "")
+        question = (*place, version, tuple(base_ids))
         if question != state.question:
             if state.task is not None:
                 state.task.cancel()

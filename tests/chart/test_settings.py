@@ -148,6 +148,18 @@ def test_emulators_are_used_when_they_are_there_and_only_then() -> None:
     assert urls("everything") == urls("minimal") == set()
 
 
+def test_only_the_demo_shares_a_token_among_workspaces() -> None:
+    def told(name: str) -> dict[str, set[str]]:
+        variables = ("SHARED_AIRTABLE_TOKEN", "AIRTABLE_TOKEN")
+        pods = {service: environment_of(rendered(name), template) for service, template in processes(name)}
+        return {key: {service for service, environment in pods.items() if key in environment} for key in variables}
+
+    shared = {"airtable-gateway", "workspaces", "operator"}
+    assert told("demo") == {"SHARED_AIRTABLE_TOKEN": shared, "AIRTABLE_TOKEN": {"airtable-gateway"}}
+    for name in set(VALUES) - {"demo"}:
+        assert told(name) == {"SHARED_AIRTABLE_TOKEN": set(), "AIRTABLE_TOKEN": set()}, name
+
+
 def test_no_pod_of_production_uses_the_devkit() -> None:
     for name in ("production", "everything", "external"):
         for owner, template in pod_templates(rendered(name)).items():

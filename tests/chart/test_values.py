@@ -196,6 +196,7 @@ CONTRADICTIONS = {
     ),
     "an open door": (DEMO, "services: {auth: {env: {OPEN_ACCESS: true}}}", "every caller shows a credential"),
     "services without a key": (DEMO, "serviceDefaults: {secrets: {API_KEY: null}}", "auth takes no API_KEY"),
+    "a shared token of a real Airtable": (DEMO, "demo: {airtable: {enabled: false}}", "is the emulator's token"),
     "a mailbox and a mail server": (
         DEMO,
         "mail: {host: smtp.example.com}",

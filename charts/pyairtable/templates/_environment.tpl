@@ -95,8 +95,12 @@ PUBLIC_AIRTABLE_URL: {{ $public.airtableURL | default (include "pyairtable.http"
 {{/* Where a credential lies, as {name, key}; nothing when there is none: (list root "apiKey") */}}
 {{- define "pyairtable.credential" -}}
 {{- $root := index . 0 }}{{- $which := index . 1 }}
-{{- $given := index $root.Values.credentials $which }}
-{{- if $given.existingSecret -}}
+{{- $given := index $root.Values.credentials $which | default dict }}
+{{- if eq $which "demoAirtableToken" }}
+{{- if $root.Values.demo.sharedToken.enabled -}}
+{name: {{ include "pyairtable.name" (list $root "credentials") }}, key: AIRTABLE_TOKEN}
+{{- end }}
+{{- else if $given.existingSecret -}}
 {name: {{ $given.existingSecret }}, key: {{ $given.key }}}
 {{- else if or (ne $which "geminiApiKey") $root.Values.demo.gemini.enabled -}}
 {name: {{ include "pyairtable.name" (list $root "credentials") }}, key: {{ $given.key }}}

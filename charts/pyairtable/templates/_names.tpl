@@ -66,6 +66,10 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if .Values.demo.airtable.enabled }}http://{{ include "pyairtable.host" (list . "demo-airtable") }}:8090{{ end -}}
 {{- end -}}
 
+{{- define "pyairtable.sharedToken" -}}
+{{- if .Values.demo.sharedToken.enabled }}true{{ end -}}
+{{- end -}}
+
 {{- define "pyairtable.geminiURL" -}}
 {{- if .Values.demo.gemini.enabled }}http://{{ include "pyairtable.host" (list . "demo-gemini") }}:8091{{ end -}}
 {{- end -}}

@@ -14,7 +14,7 @@
 - "migrations.existingSecret is for an external database: leave it empty with demo.postgres.enabled."
 {{- end }}
 {{- if eq .Values.environment "production" }}
-{{- range $part := list "postgres" "valkey" "airtable" "gemini" "mailbox" "tenant" }}
+{{- range $part := list "postgres" "valkey" "airtable" "gemini" "mailbox" "sharedToken" "tenant" }}
 {{- if (index $.Values.demo $part).enabled }}
 - {{ printf "demo.%s.enabled is for trying things out: environment=production refuses it." $part | quote }}
 {{- end }}
@@ -69,7 +69,7 @@
 - {{ printf "metrics.serviceMonitor.enabled asks %s for metrics, and its ENABLE_METRICS is false." $name | quote }}
 {{- end }}
 {{- range $variable, $which := $component.secrets }}
-{{- if not (has $which (list "apiKey" "jwtSecret" "geminiApiKey")) }}
+{{- if not (has $which (list "apiKey" "jwtSecret" "geminiApiKey" "demoAirtableToken")) }}
 - {{ printf "%s takes %s from the credential %s; there are apiKey, jwtSecret and geminiApiKey." $name $variable $which | quote }}
 {{- end }}
 {{- if hasKey ($component.env | default dict) $variable }}
@@ -98,6 +98,9 @@
 
 {{- define "pyairtable.loginFaults" -}}
 {{- $mail := .Values.mail }}
+{{- if and .Values.demo.sharedToken.enabled (not .Values.demo.airtable.enabled) }}
+- "demo.sharedToken is the emulator's token: enable demo.airtable too, or give each workspace a token of its own."
+{{- end }}
 {{- if and $mail.host .Values.demo.mailbox.enabled }}
 - "mail.host names a mail server and demo.mailbox.enabled starts a mailbox in the cluster: set one of them."
 {{- end }}

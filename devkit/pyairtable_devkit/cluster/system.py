@@ -133,7 +133,7 @@ def _services(wanted: ClusterPlan) -> Sequence[Part]:
 
 
 def _in_cluster(wanted: ClusterPlan, part: ProcessPart) -> Part:
-    told = {**part.env, "WORKSPACES_PATH": "", "AIRTABLE_TOKEN": ""}
+    told = {**part.env, "WORKSPACES_PATH": "", **_shared_token(wanted, part.name)}
     if part.name not in _ASKERS:
         return dataclasses.replace(part, env=told)
     files = identity(wanted.place, _account(part.name))
@@ -147,10 +147,18 @@ def _in_cluster(wanted: ClusterPlan, part: ProcessPart) -> Part:
     return dataclasses.replace(part, env=told, after=(*part.after, "identities"))
 
 
+def _shared_token(wanted: ClusterPlan, name: str) -> dict[str, str]:
+    """The emulator's token is for all workspaces that name none, as in the chart's demo; a real one for no other's."""
+    shared = wanted.plan.upstreams.emulated
+    token = wanted.plan.upstreams.airtable_token if shared and name == "airtable-gateway" else ""
+    return {"AIRTABLE_TOKEN": token, "SHARED_AIRTABLE_TOKEN": str(shared).lower()}
+
+
 def _operator(wanted: ClusterPlan) -> Part:
     plan, port = wanted.plan, wanted.plan.port(OPERATOR_PORT)
     told = {
         **topology.platform_environment(plan),
+        **_shared_token(wanted, "operator"),
         "KUBECONFIG": str(identity(wanted.place, _account("operator")).kubeconfig),
         "OPERATOR_NAMESPACE": SYSTEM_NAMESPACE,
         "CREDENTIALS_NAMESPACE": CREDENTIALS_NAMESPACE,

@@ -9,20 +9,23 @@ WHAT = "Airtable token"
 
 
 class Credentials:
-    """Finds the token of a workspace. Without `secrets`, `token` is that of every workspace."""
+    """Finds the token of a workspace. Without `secrets`, `token` is that of every workspace; `is_shared`: of every one
+    that names no secret."""
 
-    def __init__(self, *, secrets: Secrets | None, token: str) -> None:
+    def __init__(self, *, secrets: Secrets | None, token: str, is_shared: bool = False) -> None:
         self._secrets = secrets
         self._token = token
+        self._is_shared = is_shared
 
     async def of(self, workspace: Workspace, *, candidate: bool = False) -> Credential:
         """The token to use; a candidate is one that is to be checked before it is put in force.
 
         Raises FailedPrecondition naming what to set when there is none, Unavailable when one cannot look.
         """
-        if self._secrets is None:
+        names_one = workspace.airtable_secret is not None and workspace.airtable_secret.name
+        if self._secrets is None or (self._is_shared and not names_one):
             return self._from_environment(workspace)
-        if workspace.airtable_secret is None or not workspace.airtable_secret.name:
+        if workspace.airtable_secret is None or not names_one:
             raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")
         return await self._secrets.read(workspace.tenant, workspace.airtable_secret, candidate=candidate)
 

@@ -66,7 +66,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(client.close)
         secrets = await stack.enter_async_context(open_secrets(settings, WHAT))
         token = settings.airtable_token.get_secret_value() if settings.airtable_token else ""
-        credentials = Credentials(secrets=secrets, token=token)
+        credentials = Credentials(secrets=secrets, token=token, is_shared=settings.shared_airtable_token)
         bindings = Bindings(credentials)
         calls = AirtableCalls(
             wire=client,

@@ -31,7 +31,12 @@ class Settings(SecretSettings, WorkspacesPeer, DatabaseSettings, RedisSettings, 
     """Where attachment bytes go; with an emulator the same address as AIRTABLE_API_URL."""
 
     airtable_token: SecretStr | None = None
-    """Airtable token of every workspace, when neither SECRETS_PATH nor SECRETS_NAMESPACE is set."""
+    """Airtable token of every workspace, when neither SECRETS_PATH nor SECRETS_NAMESPACE is set; else see
+    SHARED_AIRTABLE_TOKEN."""
+
+    shared_airtable_token: bool = False
+    """Whether workspaces that name no secret use AIRTABLE_TOKEN although others name theirs. For demonstrations:
+    everybody who may make a workspace can then read every base of that token."""
 
     airtable_timeout_seconds: float = Field(default=30, gt=0, le=600)
     """How long Airtable may take to answer one call."""

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OF_API = {"app.kubernetes.io/managed-by": "pyairtable-api"}
 MINE = "pyairtable.dev/workspace"
+SHOWROOM = "appAcmeShowroomHQ"
+"""A base of the Airtable emulator that no document declares."""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,27 @@ def test_a_call_makes_an_object_and_a_namespace_and_edits_change_it(system: Syst
     assert system.get("pws", name)["spec"]["displayName"] == "Atelier"
     system.kubectl("wait", f"pws/{name}", "--for=condition=Ready", "--timeout=60s")
     assert hers(ada)[name]["display_name"] == "Atelier"
+
+
+def test_she_connects_a_base_by_the_emulators_token_and_the_object_says_so(system: System, ada: Door) -> None:
+    name = made(system, ada)
+    ada.post(f"/workspaces/{name}/bases", base_id=SHOWROOM, name="showroom", idempotency_key=uuid.uuid4().hex)
+    eventually(lambda: bases_of(hers(ada)[name]) == [SHOWROOM], what="the binding")
+    assert [base["baseId"] for base in system.get("pws", name)["spec"]["airtable"]["bases"]] == [SHOWROOM]
+    system.kubectl("wait", f"pws/{name}", "--for=condition=Ready", "--timeout=60s")
+    system.kubectl("-n", f"ws-{name}", "wait", "pbb/showroom", "--for=condition=Ready", "--timeout=60s")
+    assert system.get("pws", name)["status"]["credential"]["hash"] == "shared"
+    tables = ada.get("/bases/showroom/schema", workspace=name)["tables"]
+    assert tables
+
+    ada.delete(f"/workspaces/{name}/bases/showroom")
+    eventually(lambda: not bases_of(hers(ada)[name]), what="the end of the binding")
+    eventually(lambda: not system.get("pbb", "showroom", "-n", f"ws-{name}"), what="the end of its object")
+    by_call(system, ada, name)
+
+
+def bases_of(workspace: dict[str, Any]) -> list[str]:
+    return [base["base_id"] for base in workspace.get("bases", [])]
 
 
 REFUSED = (400, 401, 403)

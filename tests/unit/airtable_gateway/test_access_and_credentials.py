@@ -94,6 +94,18 @@ async def test_a_secret_name_cannot_leave_the_folder(tmp_path: Path, name: str) 
         await Credentials(secrets=Secrets(FileSecrets(tmp_path / "inside"), WHAT), token="").of(stray)
 
 
+async def test_a_token_is_shared_with_those_that_name_none_and_only_when_that_is_said(tmp_path: Path) -> None:
+    secrets = Secrets(FileSecrets(tmp_path), WHAT)
+    shared = Credentials(secrets=secrets, token="patShared.not-real", is_shared=True)
+    for nothing in (None, SecretRef("", "")):
+        nameless = replace(workspace(), airtable_secret=nothing)
+        assert (await shared.of(nameless)).value == "patShared.not-real"
+        with pytest.raises(FailedPrecondition, match="names no secret"):
+            await Credentials(secrets=secrets, token="patShared.not-real").of(nameless)
+    with pytest.raises(FailedPrecondition):  # it names one, which is not there
+        await shared.of(workspace())
+
+
 @dataclass
 class FakeStore:
     """Counts in memory; can be away."""

@@ -21,6 +21,7 @@ from pyairtable_operator.binding_status import binding_status, invalid_binding_s
 from pyairtable_operator.conditions import Finding, finding
 from pyairtable_operator.credentials import (
     EMPTY,
+    SHARED,
     BaseCheck,
     CredentialSecret,
     Verification,
@@ -33,6 +34,7 @@ from pyairtable_operator.event_reasons import condition_events
 from pyairtable_operator.kube_errors import ForbiddenError
 from pyairtable_operator.manifests import ObjectKey
 from pyairtable_operator.reasons import REASONS, WORKSPACE_TYPES
+from pyairtable_operator.registration import entry
 from pyairtable_operator.spec import Binding, Workspace, parse_binding
 from pyairtable_operator.status import Facts, invalid_status, inventory, inventory_keys, workspace_status
 
@@ -364,6 +366,21 @@ def test_tokens_that_are_not_needed_and_not_named() -> None:
     document = rich_document()
     del document["spec"]["airtable"]["tokenSecretRef"]
     assert judge_credential(workspace_of(document), {}, None, NAMESPACE).finding.reason.name == "NoCredentialRef"
+
+
+def test_the_installations_own_token_is_verified_as_any_other_and_never_declared() -> None:
+    document = rich_document()
+    del document["spec"]["airtable"]["tokenSecretRef"]
+    workspace = workspace_of(document)
+    asked = judge_credential(workspace, {}, None, NAMESPACE, shared=True)
+    assert (asked.finding.reason.name, asked.to_verify) == ("Pending", SHARED)
+    accepted = judge_credential(workspace, {}, Verification(SHARED, NOW), NAMESPACE, shared=True)
+    assert (accepted.finding.reason.name, accepted.in_use) == ("Verified", SHARED)
+    refused = Verification(SHARED, NOW, "AIRTABLE_TOKEN_REJECTED")
+    verdict = judge_credential(workspace, {}, refused, NAMESPACE, shared=True)
+    assert verdict.finding.reason.name == "TokenRejected"
+    assert "AIRTABLE_TOKEN of the airtable-gateway" in verdict.finding.message
+    assert not entry(workspace, (), accepted.in_use, "").HasField("airtable_token")
 
 
 def test_a_model_key_has_to_opt_in_too_and_does_not_take_the_token_along() -> None:

@@ -71,9 +71,18 @@ def test_who_calls_the_api_does_so_as_itself(tmp_path: Path) -> None:
 def test_workspaces_and_tokens_come_from_the_cluster(tmp_path: Path) -> None:
     parts = _named(cluster_parts(_wanted(tmp_path)))
     services = [parts[service.name] for service in topology.SERVICES]
-    assert all(service.env["WORKSPACES_PATH"] == service.env["AIRTABLE_TOKEN"] == "" for service in services)
+    assert all(service.env["WORKSPACES_PATH"] == "" for service in services)
     assert parts["operator"].env["PUBLIC_MCP_URL"] == "http://127.0.0.1:8101/mcp"
     assert parts["operator"].env["WORKSPACES_TARGET"] == "127.0.0.1:9106"
+
+
+def test_the_emulators_token_is_shared_and_a_real_one_is_nobodys(tmp_path: Path) -> None:
+    for told, token, shared in (({}, "patEmulatorAll.everything", "true"), (REAL, "", "false")):
+        parts = _named(cluster_parts(_wanted(tmp_path, told=told)))
+        names = [*(service.name for service in topology.SERVICES), "operator"]
+        assert {parts[name].env["SHARED_AIRTABLE_TOKEN"] for name in names} == {shared}
+        tokens = {name: parts[name].env["AIRTABLE_TOKEN"] for name in names}
+        assert tokens == {**dict.fromkeys(names, ""), "airtable-gateway": token}
 
 
 def test_workspaces_of_calls_become_objects_of_the_cluster(tmp_path: Path) -> None:
