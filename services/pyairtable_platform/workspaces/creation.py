@@ -55,10 +55,10 @@ class Creation:
         """Make a workspace for the caller; None when it was not ready in time, and the saga."""
         if not display_name.strip():
             raise InvalidInput.at("display_name", "must hold more than blanks")
-        account = await account_of(self._accounts, actor.user_id)
+        await account_of(self._accounts, actor.user_id)  # the saga asks for the address again, and does not keep it
         key = f"create-workspace:{actor.user_id}:{key or uuid.uuid4().hex}"
         name = require_name(name) if name else await self._made_name(display_name, key, request)
-        given = {"name": name, "display_name": display_name, "user_id": actor.user_id, "email": account.email}
+        given = {"name": name, "display_name": display_name, "user_id": actor.user_id}
         saga = await self._sagas.start("workspace_creation", given, key, actor.principal)
         if not saga.is_completed:
             return None, saga.saga_id
