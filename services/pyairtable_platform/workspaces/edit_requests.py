@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-from pyairtable_platform.common.errors import InvalidInput
+from pyairtable_platform.common.errors import Denied, InvalidInput
 from pyairtable_platform.common.workspace import Workspace
 from pyairtable_protos.workspaces.v1 import workspace_service_pb2 as rpc
 
@@ -14,8 +14,11 @@ _LLM = ("model", "monthly_cost_limit", "approval")
 _PATHS = ("display_name", "monthly_call_budget", "suspended", *(f"llm.{name}" for name in _LLM))
 
 
-def edit_of(request: rpc.UpdateWorkspaceRequest) -> Callable[[Workspace], Workspace]:
-    """The change that a request asks for; raises InvalidInput for a mask that names no field of it."""
+def edit_of(request: rpc.UpdateWorkspaceRequest, *, can_suspend: bool) -> Callable[[Workspace], Workspace]:
+    """The change that a request asks for; raises InvalidInput for a mask that names no field of it.
+
+    Nobody gets an identity in a suspended workspace, its owners neither: who is in it must not suspend it (Denied).
+    """
     paths = _named(request.update_mask.paths) if request.HasField("update_mask") else _set(request)
 
     def edit(current: Workspace) -> Workspace:
@@ -25,7 +28,11 @@ def edit_of(request: rpc.UpdateWorkspaceRequest) -> Callable[[Workspace], Worksp
             llm["approval"] = llm["approval"] or "Never"
         if "display_name" in own:
             own["display_name"] = own["display_name"].strip() or current.name
-        return replace(current, llm=replace(current.llm, **llm), **own)
+        changed = replace(current, llm=replace(current.llm, **llm), **own)
+        if changed.suspended != current.suspended and not can_suspend:
+            text = "the installation suspends workspaces (x-api-key): nobody in one could take it back"
+            raise Denied(text, workspace=current.name)
+        return changed
 
     return edit
 

@@ -75,8 +75,9 @@ class WorkspaceServicer:
         return rpc.CreateWorkspaceResponse(workspace=to_message(made) if made else None, saga_id=saga_id)
 
     async def UpdateWorkspace(self, request: rpc.UpdateWorkspaceRequest, call: Any) -> rpc.UpdateWorkspaceResponse:
-        actor = actor_of(context.identity())
-        changed = await self._parts.edits.update(request.workspace, edit_of(request), actor)
+        tenant = context.identity()
+        edit = edit_of(request, can_suspend=tenant is None)
+        changed = await self._parts.edits.update(request.workspace, edit, actor_of(tenant))
         return rpc.UpdateWorkspaceResponse(workspace=to_message(changed))
 
     async def DeleteWorkspace(self, request: rpc.DeleteWorkspaceRequest, call: Any) -> rpc.DeleteWorkspaceResponse:

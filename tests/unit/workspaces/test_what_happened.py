@@ -89,16 +89,16 @@ def update(*paths: str, **fields: Any) -> workspace_service_pb2.UpdateWorkspaceR
 def test_masks() -> None:
     key = SecretRef("s", "k")
     current = workspace(llm=LlmPolicy("m", "5", "Writes", key), display_name="Old", monthly_call_budget=3)
-    unchanged = edit_of(update())(current)
+    unchanged = edit_of(update(), can_suspend=False)(current)
     assert unchanged == current
-    changed = edit_of(update(display_name=" New ", llm=workspace_pb2.LlmPolicy(model="n")))(current)
+    changed = edit_of(update(display_name=" New ", llm=workspace_pb2.LlmPolicy(model="n")), can_suspend=False)(current)
     assert (changed.display_name, changed.llm) == ("New", replace(current.llm, model="n"))
-    emptied = edit_of(update("*"))(current)
+    emptied = edit_of(update("*"), can_suspend=False)(current)
     assert (emptied.display_name, emptied.monthly_call_budget) == ("acme", 0)
     assert emptied.llm == LlmPolicy("", "", "Never", key), "the key is not a call's to change"
     for bad in ("owners", "bases", "llm.api_key", "name", "", "display_nam"):
         with pytest.raises(InvalidInput, match="update_mask"):
-            edit_of(update(bad))
+            edit_of(update(bad), can_suspend=False)
 
 
 @pytest.mark.parametrize("reason", list(Reason))
