@@ -25,7 +25,8 @@ class System:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {"PATH": os.environ["PATH"], "KUBECONFIG": str(self.kubeconfig)}
+        caches = self.kubeconfig.parent / "caches" / "kubectl"
+        return {"PATH": os.environ["PATH"], "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(caches)}
 
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints for the platform engineer; it must succeed."""
