@@ -296,6 +296,8 @@ class RunningService:
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            # Our own channels ping every 20 s, also over streams that say nothing for long: none is cut off for it.
+            ("grpc.http2.max_ping_strikes", 0),
         ]
 
 

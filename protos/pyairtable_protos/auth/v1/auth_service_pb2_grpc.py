@@ -112,7 +112,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateSigningKey(self, request, context):
-        """Makes a new key that signs from now on. Tokens under the one before count to their end.
+        """Makes a new key, which signs after 45 seconds, when everybody has heard of it. Tokens under the one before count to
+        their end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class AuthServiceStub:
     open streams are closed: a snapshot of what still matters first, then each as it happens.
     """
     RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSigningKeyRequest, _auth_service_pb2.RotateSigningKeyResponse]
-    """Makes a new key that signs from now on. Tokens under the one before count to their end."""
+    """Makes a new key, which signs after 45 seconds, when everybody has heard of it. Tokens under the one before count to
+    their end.
+    """
     CreateAccessKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateAccessKeyRequest, _auth_service_pb2.CreateAccessKeyResponse]
     """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
     else, ever.
@@ -81,7 +83,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     open streams are closed: a snapshot of what still matters first, then each as it happens.
     """
     RotateSigningKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSigningKeyRequest, _auth_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
-    """Makes a new key that signs from now on. Tokens under the one before count to their end."""
+    """Makes a new key, which signs after 45 seconds, when everybody has heard of it. Tokens under the one before count to
+    their end.
+    """
     CreateAccessKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateAccessKeyRequest, _auth_service_pb2.CreateAccessKeyResponse]  # type: ignore[assignment]
     """Creates an access key for a workspace, with at most the caller's own role. The key is in this answer and nowhere
     else, ever.
@@ -137,7 +141,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RotateSigningKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_auth_service_pb2.RotateSigningKeyResponse]]:
-        """Makes a new key that signs from now on. Tokens under the one before count to their end."""
+        """Makes a new key, which signs after 45 seconds, when everybody has heard of it. Tokens under the one before count to
+        their end.
+        """
 
     @_abc_1.abstractmethod
     def CreateAccessKey(
