@@ -135,16 +135,17 @@ class Sagas:
         """A saga that the caller may see; raises NotFound (SAGA_NOT_FOUND), also for another's."""
         saga = await self._store.read(saga_id)
         if saga is None or not await self._may(who, saga, READ):
-            raise NotFound(f"there is no saga {saga_id}", reason=Reason.SAGA_NOT_FOUND, saga=saga_id)
+            raise no_saga(saga_id)
         return saga
 
     async def page(self, who: Identity | None, wanted: Filter, size: int, token: str) -> tuple[list[Saga], str]:
-        """Sagas of a workspace, or those that the caller started; the newest first."""
+        """Sagas of a workspace, or those that the caller started and may see still; the newest first."""
         if who is not None and wanted.workspace:
             await self._require(who, wanted.workspace, READ)
         elif who is not None:
             wanted = Filter(principal=who.principal, type=wanted.type, state=wanted.state)
-        return await self._store.page(wanted, size or DEFAULT_PAGE_SIZE, token)
+        found, following = await self._store.page(wanted, size or DEFAULT_PAGE_SIZE, token)
+        return [saga for saga in found if wanted.workspace or await self._may(who, saga, READ)], following
 
     async def page_of_all(self, wanted: Filter, size: int, token: str) -> tuple[list[Saga], str]:
         """Everybody's sagas, the newest first."""
@@ -174,8 +175,10 @@ class Sagas:
         return saga
 
     async def watch(self, who: Identity | None, saga_id: str) -> AsyncIterator[Saga]:
-        """A saga as it is, and after each change, until it has ended."""
+        """A saga as it is, and after each change, until it has ended or the caller may not see it any more."""
         async for saga in self._changes.follow(await self.get(who, saga_id)):
+            if not await self._may(who, saga, READ):
+                raise no_saga(saga_id)
             yield saga
 
     async def _start(
@@ -194,6 +197,9 @@ class Sagas:
             key=key,
         )
         saga, is_new = await self._store.start(new)
+        if definition.who == Who.SELF and saga.principal != principal:
+            text = f'somebody else is at "{new.business_key}" just now: choose another name, or try again later'
+            raise FailedPrecondition(text, reason=Reason.CONFLICT)
         if is_new:
             await self._hand_over(saga)
         return saga, is_new
@@ -214,9 +220,12 @@ class Sagas:
         return saga
 
     async def _may(self, who: Identity | None, saga: Saga, need: str) -> bool:
-        if who is None or who.is_administrator or saga.principal == who.principal:
+        if who is None or who.is_administrator:
             return True
-        if not saga.tenant or not self._is_current(saga):
+        if not saga.tenant:
+            return saga.principal == who.principal
+        # Whoever started it: what it does in the workspace it does for those who may do that there now.
+        if not self._is_current(saga):
             return False
         try:
             await self._require(who, saga.workspace, need)
@@ -238,6 +247,11 @@ class Sagas:
         if need not in entered.scope:
             text = f'the role "{entered.role}" in workspace "{workspace}" does not allow this: it needs "{need}"'
             raise Denied(text, workspace=workspace, role=entered.role)
+
+
+def no_saga(saga_id: str) -> NotFound:
+    """The error for a saga that is not there, or that the caller may not know of."""
+    return NotFound(f"there is no saga {saga_id}", reason=Reason.SAGA_NOT_FOUND, saga=saga_id)
 
 
 def own_input(who: Identity, given: Json) -> Json:
