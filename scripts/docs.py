@@ -59,12 +59,16 @@ PERMISSION_DENIED 403, FAILED_PRECONDITION and ABORTED 409, RESOURCE_EXHAUSTED 4
 
 def configuration() -> str:
     """docs/configuration.md."""
+    from pyairtable_platform.mcp_server.settings import Settings, StdioSettings
+
     common = ServiceSettings.model_fields
     parts = [CONFIGURATION_HEAD, "## Every service\n", table(common)]
     for service in ServiceName:
         cls = importlib.import_module(f"pyairtable_platform.{service.name}.settings").Settings
         own = {name: field for name, field in cls.model_fields.items() if is_own(name, field, common)}
         parts += [f"## {service.value}\n", table(own)]
+    stdio = {name: field for name, field in StdioSettings.model_fields.items() if name not in Settings.model_fields}
+    parts += ["## mcp-stdio\n\nBeside those of mcp-server:\n", table(stdio)]
     parts += ["## pyairtable-operator\n", table(OperatorSettings.model_fields)]
     return "\n".join(parts)
 

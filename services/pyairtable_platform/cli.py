@@ -66,9 +66,9 @@ def migrate(
 def mcp_stdio() -> None:
     """Serve the tools as MCP over standard input and output, for desktop clients."""
     from .common.settings import load
-    from .mcp_server.main import Settings, run_stdio
+    from .mcp_server.main import StdioSettings, run_stdio
 
-    run_stdio(load(Settings))
+    run_stdio(load(StdioSettings))
 
 
 @app.command()

@@ -92,6 +92,12 @@ class ServiceSettings(BaseSettings):
         """Whether callers on this machine need no credential."""
         return self.environment == "development" and self.open_access and self.api_key is None
 
+    def lack_of_credentials(self) -> str:
+        """What to set before this process can tell callers apart, or empty."""
+        if self.api_key is not None or self.open_access:
+            return ""
+        return "set API_KEY, or for development on this machine OPEN_ACCESS=true: nothing is open without being told to"
+
     def faults_in_production(self) -> list[str]:
         """What stands against ENVIRONMENT=production, as ends of a sentence."""
         faults = []
@@ -270,8 +276,8 @@ def load(cls: type[S]) -> S:
         stop("; ".join(sentence(dict(item)) for item in error.errors(include_input=False, include_url=False)))
     if settings.environment == "production" and (faults := settings.faults_in_production()):
         stop(f"ENVIRONMENT=production {' and '.join(faults)}")
-    if settings.api_key is None and not settings.open_access:
-        stop("set API_KEY, or for development on this machine OPEN_ACCESS=true: nothing is open without being told to")
+    if lack := settings.lack_of_credentials():
+        stop(lack)
     return settings
 
 

@@ -24,9 +24,9 @@ from .protocol.server import build_mcp_server
 from .protocol.stdio import serve_stdio
 from .service import ToolService
 from .servicer import ToolServicer
-from .settings import Settings
+from .settings import Settings, StdioSettings
 
-__all__ = ["Settings", "build", "run_stdio"]
+__all__ = ["Settings", "StdioSettings", "build", "run_stdio"]
 
 NAME = "mcp-server"
 
@@ -71,7 +71,7 @@ def gateway_check(channel: ServiceChannel) -> Check:
     return check
 
 
-def run_stdio(settings: Settings) -> None:
+def run_stdio(settings: StdioSettings) -> None:
     """Serve MCP over standard input and output until the client closes it. Logs go to standard error."""
     # The kit logs to what standard output is now; over stdio that belongs to the protocol.
     with redirect_stdout(sys.stderr):
@@ -79,6 +79,6 @@ def run_stdio(settings: Settings) -> None:
     asyncio.run(_stdio(settings))
 
 
-async def _stdio(settings: Settings) -> None:
-    async with open_channel(settings.airtable_gateway_target, settings) as channel:
+async def _stdio(settings: StdioSettings) -> None:
+    async with ServiceChannel(settings.airtable_gateway_target, api_key=settings.shown_key()) as channel:
         await serve_stdio(build_mcp_server(ToolService(GrpcGateway(channel)), settings))

@@ -433,7 +433,7 @@ class UpdateWorkspaceRequest(_message.Message):
     monthly_call_budget: _builtins.int
     """Calls to Airtable a month; 0 is no limit of ours."""
     suspended: _builtins.bool
-    """True: every call in it is refused but this one."""
+    """True: every call of its members and keys is refused. Only a peer changes it."""
     @_builtins.property
     def llm(self) -> _workspace_pb2.LlmPolicy:
         """What its chats may do and spend. `api_key` is not read."""
