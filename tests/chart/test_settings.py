@@ -148,6 +148,69 @@ def test_emulators_are_used_when_they_are_there_and_only_then() -> None:
     assert urls("everything") == urls("minimal") == set()
 
 
+def sources(name: str, service: str) -> dict[str, str]:
+    """Where a service's variables come from that stand in no ConfigMap: Secret/key, or a field of its pod."""
+    entries = dict(processes(name))[service]["spec"]["containers"][0]["env"]
+    found = {}
+    for entry in entries:
+        secret, field = entry["valueFrom"].get("secretKeyRef"), entry["valueFrom"].get("fieldRef")
+        found[entry["name"]] = f"{secret['name']}/{secret['key']}" if secret else field["fieldPath"]
+    return found
+
+
+def test_logins_come_from_the_secrets_that_the_values_name() -> None:
+    assert sources("everything", "auth") == {
+        "API_KEY": "keys/API_KEY",
+        "DATABASE_URL": "database/auth-url",
+        "JWT_SECRET": "keys/JWT_SECRET",
+        "REDIS_URL": "redis/REDIS_URL",
+        "SMTP_PASSWORD": "mail/password",
+        "SMTP_USER": "mail/user",
+    }
+    assert sources("everything", "users")["DATABASE_URL"] == "database/DATABASE_URL"
+    assert not {"SMTP_USER", "SMTP_PASSWORD"} & sources("demo", "auth").keys(), "the mailbox wants none"
+
+
+def test_a_replica_of_sagas_is_named_as_its_pod() -> None:
+    assert sources("demo", "sagas")["EXECUTOR_ID"] == "metadata.name"
+
+
+def test_people_are_written_to_by_the_mail_server_or_the_mailbox() -> None:
+    def told(name: str) -> dict[str, str | None]:
+        environment = environment_of(rendered(name), dict(processes(name))["auth"])
+        wanted = ("SMTP_HOST", "SMTP_PORT", "SMTP_STARTTLS", "MAIL_FROM", "PUBLIC_URL", "ADMIN_EMAILS")
+        return {key: environment[key] for key in wanted if key in environment}
+
+    assert told("everything") == {
+        "SMTP_HOST": "smtp.example.com",
+        "SMTP_PORT": "465",
+        "SMTP_STARTTLS": "true",
+        "MAIL_FROM": "PyAirtable <no-reply@example.com>",
+        "PUBLIC_URL": "https://api.example.com",
+        "ADMIN_EMAILS": "ada@example.com,bob@example.com",
+    }
+    assert told("demo") == {
+        "SMTP_HOST": "pyairtable-demo-mailbox.pyairtable-system.svc.cluster.local",
+        "SMTP_PORT": "8093",
+        "SMTP_STARTTLS": "false",
+        "PUBLIC_URL": "http://localhost:8000",
+        "ADMIN_EMAILS": "admin@platform.example",
+    }
+    assert "SMTP_HOST" not in told("production")
+
+
+def test_workspaces_of_calls_become_objects_in_every_profile() -> None:
+    for name in VALUES:
+        environment = environment_of(rendered(name), dict(processes(name))["workspaces"])
+        assert environment["PROVISIONING"] == "kubernetes"
+
+
+@EVERY
+def test_nothing_is_open(name: str) -> None:
+    for service, template in processes(name):
+        assert "OPEN_ACCESS" not in environment_of(rendered(name), template), service
+
+
 def test_only_the_demo_shares_a_token_among_workspaces() -> None:
     def told(name: str) -> dict[str, set[str]]:
         variables = ("SHARED_AIRTABLE_TOKEN", "AIRTABLE_TOKEN")

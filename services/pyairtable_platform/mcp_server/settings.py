@@ -35,7 +35,7 @@ class StdioSettings(Settings):
         if self.pyairtable_api_key is not None or not super().lack_of_credentials():
             return ""
         return (
-            "set PYAIRTABLE_API_KEY to an access key of a workspace or an API key of yours: it is shown to the gateway"
+            "set PYAIRTABLE_API_KEY to an access key of a workspace or an API key of yours"
         )
 
     def shown_key(self) -> str | None:
