@@ -164,7 +164,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Proves the address of an account with the token from the letter. A token counts once and for a day.
+        """Proves the address of an account with the token from the letter. A token counts once and for a day. Where two
+        passwords were given before the address was proved, neither counts, and a letter to set one follows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

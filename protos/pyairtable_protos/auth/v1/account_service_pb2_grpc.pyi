@@ -41,7 +41,9 @@ class AccountServiceStub:
     address has an account already; its owner is told by letter then.
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.VerifyEmailRequest, _account_service_pb2.VerifyEmailResponse]
-    """Proves the address of an account with the token from the letter. A token counts once and for a day."""
+    """Proves the address of an account with the token from the letter. A token counts once and for a day. Where two
+    passwords were given before the address was proved, neither counts, and a letter to set one follows.
+    """
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResendVerificationRequest, _account_service_pb2.ResendVerificationResponse]
     """Sends the letter again; earlier tokens end."""
     Login: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.LoginRequest, _account_service_pb2.LoginResponse]
@@ -108,7 +110,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     address has an account already; its owner is told by letter then.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_account_service_pb2.VerifyEmailRequest, _account_service_pb2.VerifyEmailResponse]  # type: ignore[assignment]
-    """Proves the address of an account with the token from the letter. A token counts once and for a day."""
+    """Proves the address of an account with the token from the letter. A token counts once and for a day. Where two
+    passwords were given before the address was proved, neither counts, and a letter to set one follows.
+    """
     ResendVerification: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResendVerificationRequest, _account_service_pb2.ResendVerificationResponse]  # type: ignore[assignment]
     """Sends the letter again; earlier tokens end."""
     Login: _aio.UnaryUnaryMultiCallable[_account_service_pb2.LoginRequest, _account_service_pb2.LoginResponse]  # type: ignore[assignment]
@@ -184,7 +188,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.VerifyEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.VerifyEmailResponse, _abc.Awaitable[_account_service_pb2.VerifyEmailResponse]]:
-        """Proves the address of an account with the token from the letter. A token counts once and for a day."""
+        """Proves the address of an account with the token from the letter. A token counts once and for a day. Where two
+        passwords were given before the address was proved, neither counts, and a letter to set one follows.
+        """
 
     @_abc_1.abstractmethod
     def ResendVerification(

@@ -28,8 +28,8 @@ if _version_not_supported:
 class SagaServiceStub:
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     def __init__(self, channel):
@@ -93,8 +93,8 @@ class SagaServiceStub:
 class SagaServiceServicer:
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     def StartSaga(self, request, context):
@@ -233,8 +233,8 @@ def add_SagaServiceServicer_to_server(servicer, server):
 class SagaService:
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     @staticmethod

@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class SagaServiceStub:
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     @_typing.overload
@@ -66,8 +66,8 @@ class SagaServiceStub:
 class SagaServiceAsyncStub(SagaServiceStub):
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -99,8 +99,8 @@ class SagaServiceAsyncStub(SagaServiceStub):
 class SagaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Starts sagas, shows how far they are, ends them.
 
-    A person sees and changes the sagas that they started or that are about a workspace where their role allows it; an
-    administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
+    A person sees and changes the sagas about a workspace where their role allows it now, and those that they started about
+    no workspace; an administrator, and a peer, lists all. What a type needs of whom stands in ListSagaTypes.
     """
 
     @_abc_1.abstractmethod
