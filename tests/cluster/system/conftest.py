@@ -13,7 +13,7 @@ from integration.demo.running import DEVKIT, free_offset
 from kubernetes_kit.plane import REPOSITORY, require_programs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A running system; nothing of it is left afterwards. Tests use names of their own."""
     require_programs()
