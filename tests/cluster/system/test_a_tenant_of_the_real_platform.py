@@ -24,7 +24,7 @@ class Kubectl:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.program = str(require_programs()["kubectl"])
-        self.environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)}
+        self.environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": "/nonexistent"}
 
     def __call__(self, *arguments: str) -> str:
         argv = [self.program, *arguments]
