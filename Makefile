@@ -36,7 +36,7 @@ cluster-programs: setup ## Build etcd, Kubernetes and helm for it from their Go 
 test: setup test-deps ## Run every check that needs no account, key or cluster of yours (ARGS are pytest's)
 	@echo "All tests. Less: make test-fast, or make test ARGS=tests/unit/devkit"
 	@# More workers than cores: many tests wait for a time-out, a lease or a rate limit.
-	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not torture" $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not torture" $(ARGS)
 
 .PHONY: torture
 torture: setup test-deps ## Run what `make test` leaves out: the rest of the exhaustive sweeps, 1,000 random transitions

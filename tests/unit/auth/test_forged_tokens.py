@@ -91,6 +91,7 @@ def with_payload(token: str, **changes: Any) -> str:
 
 
 NOW = int(time.time())
+LATER = NOW + 86_400  # still to come when a long run of the suite gets here
 PEM = OURS.private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 STRANGERS_JWK = {
     "kty": "OKP",
@@ -129,8 +130,8 @@ FORGED: dict[str, Callable[[], str]] = {
     "expired": lambda: signed(claims(iat=NOW - 100, exp=NOW - 40)),
     "no end": lambda: signed(claims(exp=None)),
     "an end that is a word": lambda: signed(claims(exp="tomorrow")),
-    "not yet": lambda: signed(claims(nbf=NOW + 600)),
-    "issued in the future": lambda: signed(claims(iat=NOW + 600, exp=NOW + 660)),
+    "not yet": lambda: signed(claims(nbf=LATER)),
+    "issued in the future": lambda: signed(claims(iat=LATER, exp=LATER + 60)),
     "no subject": lambda: signed(claims(sub=None)),
     "no workspace": lambda: signed(claims(workspace=None)),
     "empty workspace": lambda: signed(claims(workspace="")),
