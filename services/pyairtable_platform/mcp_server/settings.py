@@ -34,9 +34,7 @@ class StdioSettings(Settings):
     def lack_of_credentials(self) -> str:
         if self.pyairtable_api_key is not None or not super().lack_of_credentials():
             return ""
-        return (
-            "set PYAIRTABLE_API_KEY to an access key of a workspace or an API key of yours"
-        )
+        return "set PYAIRTABLE_API_KEY to an access key of a workspace or an API key of yours"
 
     def shown_key(self) -> str | None:
         """What our calls show."""
