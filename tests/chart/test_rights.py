@@ -202,7 +202,7 @@ def applied(client: httpx2.Client, path: str, body: Mapping[str, Any]) -> httpx2
 def test_the_operator_can_make_what_a_tenant_gets_and_no_more(
     roles_applied: ControlPlane, operator: httpx2.Client
 ) -> None:
-    tenant = f"ws-{uuid4().hex[:8]}"
+    tenant = f"ws-t{uuid4().hex[:8]}"  # begins with a letter: 7195e025 would be a number in YAML
     namespace = {"apiVersion": "v1", "kind": "Namespace"}
     labels = {"pyairtable.dev/workspace": tenant.removeprefix("ws-")}
     made = applied(
