@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import asyncpg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -18,6 +19,9 @@ CONNECT_SECONDS = 5
 ACQUIRE_SECONDS = 10
 STATEMENT_SECONDS = 20
 """A server that is frozen answers nothing and closes nothing."""
+
+DRIVER_FAULTS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""How the driver itself tells of a connection that was cut off in the middle of an answer."""
 
 # PostgreSQL docs, appendix A: operator intervention (it starts, stops or was killed), insufficient resources.
 _PASSING = ("57P", "53")

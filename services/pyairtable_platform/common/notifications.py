@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import database_errors
+from .database import DRIVER_FAULTS, database_errors
 from .errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Listener:
             try:
                 with database_errors():
                     await self._listen()
-            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, *DRIVER_FAULTS) as error:
                 log.warning("notifications are away, polling meanwhile", extra={"error": type(error).__name__})
             await asyncio.sleep(RECONNECT_SECONDS)
 
