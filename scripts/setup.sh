@@ -55,7 +55,8 @@ fi
 
 say "Installing the $(grep -c '^[^ #]' requirements.txt) locked packages"
 export VIRTUAL_ENV=$PWD/.venv
-.venv/bin/uv pip sync --require-hashes requirements.txt
+# Compiled here once: else the ten processes of a first start compile the same modules at the same time.
+.venv/bin/uv pip sync --require-hashes --compile-bytecode requirements.txt
 say "Installing the four distributions of this repository"
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e protos -e services -e operator -e devkit
 
