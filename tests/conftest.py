@@ -1,5 +1,5 @@
-"""For all tests: properties are judged by what they find, never by how long the machine took for an example; and what
-takes longest begins first, so that no worker is left with it at the end.
+"""For all tests: properties are judged by what they find, never by how long the machine took for an example; what takes
+longest begins first, so that no worker is left with it at the end; and what is dear to start is started once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import os
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Tests of what is inside the services make them without an API_KEY; those of access say what they set.
 os.environ.setdefault("OPEN_ACCESS", "true")
@@ -15,19 +17,39 @@ os.environ.setdefault("OPEN_ACCESS", "true")
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
-LONGEST_FIRST = (
-    "tests/integration/demo/",
-    "tests/e2e/openapi/",
-    "tests/cluster/faults/",
-    "tests/integration/devkit/test_cluster",
+TOGETHER = (
     "tests/cluster/system/",
+    "tests/e2e/system/",
+    "tests/cluster/admission/",
+    "tests/chart/",
+)
+"""Begins of paths whose tests share a system or a control plane (fixtures of session scope): one worker takes all of
+them, so that it is started once. All other tests are handed out by module.
+"""
+
+LONGEST_FIRST = (
+    "tests/cluster/system/",
+    "tests/e2e/system/",
+    "tests/integration/demo/",
+    "tests/cluster/faults/",
     "tests/e2e/",
     "tests/chart/",
     "tests/cluster/",
     "tests/integration/airtable_gateway/test_gateway_limits",
     "tests/integration/",
 )
-"""Begins of paths. Modules are handed out whole and in this order (--no-loadscope-reorder); the rest follows."""
+"""Begins of paths, handed out in this order (--no-loadscope-reorder); the rest follows."""
+
+
+class ByHouse(LoadScopeScheduling):
+    """Hands out whole modules, and what stands TOGETHER as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((begin for begin in TOGETHER if nodeid.startswith(begin)), super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByHouse(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

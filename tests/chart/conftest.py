@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """A control plane with the namespaces that the chart and its values name."""
     with running_control_plane(audit=False) as plane:

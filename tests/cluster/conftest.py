@@ -29,21 +29,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """A running control plane, shared by all tests of this process: use names of your own, leave nothing behind."""
     with running_control_plane() as plane:
         yield plane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def crds(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with the chart's custom resource definitions, established."""
     install_crds(control_plane)
     return control_plane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def helm(control_plane: ControlPlane) -> Helm:
     """Runs helm against the control plane."""
     return control_plane.helm

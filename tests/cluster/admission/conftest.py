@@ -12,7 +12,7 @@ from kubernetes_kit.plane import install_crds, running_control_plane
 from pyairtable_devkit.cluster.control_plane import ControlPlane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """A control plane with the chart's custom resources."""
     with running_control_plane(audit=False) as plane:
@@ -20,13 +20,13 @@ def control_plane() -> Iterator[ControlPlane]:
         yield plane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def guarded(control_plane: ControlPlane) -> Guarded:
     """Two tenants behind the chart's policies. Tests change nothing for real that others look at."""
     return guarded_cluster(control_plane)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def requests(guarded: Guarded) -> Requests:
     """Requests to the guarded cluster."""
     return guarded.requests

@@ -10,7 +10,7 @@ from kubernetes_kit.callers import Body, Requests, path_of
 from pyairtable_devkit.cluster.control_plane import ControlPlane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def requests(control_plane: ControlPlane, crds: object) -> Requests:
     """Requests to the API server."""
     return Requests(control_plane.api)

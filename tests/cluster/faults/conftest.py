@@ -12,7 +12,7 @@ from kubernetes_kit.platform_double import PlatformDouble
 from pyairtable_devkit.cluster.control_plane import ControlPlane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
     """The process that operators are forked from."""
     with Zygote() as running:

@@ -14,7 +14,7 @@ from kubernetes_kit.tenant import MakeTenant, Tenant
 from pyairtable_devkit.cluster.control_plane import ControlPlane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def cluster(crds: ControlPlane) -> ControlPlane:
     """The control plane with custom resources and the platform's two namespaces."""
     for name in (OPERATOR_NAMESPACE, CREDENTIALS_NAMESPACE):
@@ -23,7 +23,7 @@ def cluster(crds: ControlPlane) -> ControlPlane:
     return crds
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def kubeconfig(cluster: ControlPlane) -> Path:
     """Of the operator's ServiceAccount."""
     return cluster.kubeconfig_for_service_account(OPERATOR_NAMESPACE, "pyairtable-operator")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from kubernetes_kit.plane import require_programs
+from kubernetes_kit.plane import REPOSITORY, require_programs
 
 from pyairtable_devkit import topology
 from pyairtable_devkit.demo.people import Door, Mailbox
@@ -25,13 +25,15 @@ class System:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        caches = self.kubeconfig.parent / "caches" / "kubectl"
+        caches = self.kubeconfig.parents[1] / "kubectl"
         return {"PATH": os.environ["PATH"], "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(caches)}
 
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints for the platform engineer; it must succeed."""
         argv = [str(require_programs()["kubectl"]), *arguments]
-        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            argv, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
 

@@ -1,8 +1,9 @@
-"""A tenant from `kubectl apply` to his last refused call, on the real services: what the operator says is so."""
+"""A tenant from the README's commands to his last refused call, on the real services: what the operator says is so."""
 
 from __future__ import annotations
 
 import base64
+import shlex
 from typing import Any
 
 import httpx2
@@ -12,9 +13,13 @@ from cluster.system.running_system import System
 from kubernetes_kit.plane import REPOSITORY
 from kubernetes_kit.wait import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
-EXAMPLE = REPOSITORY / "examples" / "acme" / "workspace.yaml"
+
+def _commands_of_the_readme() -> list[list[str]]:
+    """What it tells to type after `make cluster`, without the word kubectl."""
+    block = (REPOSITORY / "README.md").read_text().partition("make cluster ")[2].partition("```")[0]
+    return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("kubectl ")]
 
 
 def _access(system: System) -> dict[str, str]:
@@ -36,8 +41,11 @@ GRANTED = (200, ["appAcmeRenovation"])
 
 def test_a_tenant_of_the_real_platform(system: System) -> None:
     kubectl = system.kubectl
-    kubectl("apply", "-f", str(EXAMPLE))
-    kubectl("wait", "pws/acme", "--for=condition=Ready", "--timeout=60s")
+    told = [kubectl(*command) for command in _commands_of_the_readme()]
+    assert len(told) == 4
+    assert "condition met" in told[1]
+    columns = kubectl("get", "pws", "acme", "--no-headers").split()
+    assert columns[:5] == ["acme", "True", "Ready", "ws-acme", "1/1"]
     kubectl("-n", "ws-acme", "wait", "pbb/crm", "--for=condition=Ready", "--timeout=60s")
     first = _access(system)
     eventually(lambda: _bases(first) == GRANTED, what="the door to open")
