@@ -48,6 +48,7 @@ class ByHouse(LoadScopeScheduling):
         return next((begin for begin in TOGETHER if nodeid.startswith(begin)), super()._split_scope(nodeid))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     return ByHouse(config, log)
 
