@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import uuid
 from typing import Any
 
 import asyncpg
+from benchmarks.cpu import spent
 from benchmarks.pressing import Call, pressed
 from benchmarks.system import System
 
@@ -18,6 +20,7 @@ from pyairtable_protos.sagas.v1 import saga_service_pb2, saga_service_pb2_grpc
 AT_ONCE = (1, 8)
 PEOPLE = 1000
 WAIT_SECONDS = 30
+IDLE_SECONDS = 4
 
 _INSERT = """INSERT INTO auth.accounts
 (user_id, email, email_folded, user_name, user_name_folded, display_name, password_hash, state, verified_at)
@@ -25,11 +28,14 @@ SELECT id, id || '@example.com', id || '@example.com', id, id, 'Somebody', '', '
 FROM unnest($1::text[]) AS id"""
 
 
-async def saga_rate(system: System, seconds: float) -> list[dict[str, Any]]:
+async def saga_rate(system: System, seconds: float) -> dict[str, Any]:
     """Sagas of two types, so many at once, each kind for so many seconds: type and steps beside what `pressed` tells.
+    `idle_cpu_ms` is what the services use in a second without any.
 
     A call starts a saga and waits for its end, as the service that asks for a workspace does."""
     runs = []
+    with spent(system) as idle:
+        await asyncio.sleep(IDLE_SECONDS)
     people = iter(await made_accounts(system))
     async with system.as_peer(9008) as channel, system.as_peer(9004) as auth:
         owner = await owner_id(system, auth)
@@ -41,7 +47,8 @@ async def saga_rate(system: System, seconds: float) -> list[dict[str, Any]]:
             for callers in AT_ONCE:
                 run = await pressed(system, saga, callers, seconds)
                 runs.append({"type": kind, "steps": steps, **run})
-    return runs
+    used = {name: idle.milliseconds_each(IDLE_SECONDS, name) for name in ("sagas", "workspaces", "postgres")}
+    return {"idle_cpu_ms": used, "runs": runs}
 
 
 def creation(channel: ServiceChannel, owner: str) -> Call:

@@ -83,7 +83,9 @@ def test_questions_of_credentials_are_told_in_microseconds() -> None:
 
 def test_steps_a_second_follow_from_sagas() -> None:
     saga = {"type": "workspace_creation", "steps": 3, "callers": 8, "per_second": 20.0, **TIMED}
-    section = accounts_report.sagas_section([{**saga, "cpu_ms": {"sagas": 20.0, "postgres": 10.0, "all": 50.0}}])
+    run = {**saga, "cpu_ms": {"sagas": 20.0, "postgres": 10.0, "all": 50.0}}
+    section = accounts_report.sagas_section({"idle_cpu_ms": {"sagas": 40.0, "postgres": 15.0}, "runs": [run]})
+    assert "uses 40 ms of CPU a second" in section.says
     assert section.rows == [
         ("workspace_creation (3 steps), 8 at once", "20.0", "60", "4", "9", "20", "10", "50"),
     ]
