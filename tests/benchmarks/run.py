@@ -119,9 +119,8 @@ def main(
             measured[name] = {"measured": told, "figures": figures}
             for section in shown(name, figures):
                 report.show(console, section)
-    if store:
-        write(measured)
-        console.print(f"stored in {PAGES.relative_to(ROOT)}")
+            if store:  # each at once: a run that is broken off keeps what it has
+                write(measured)
     floods = measured.get("flood", {}).get("figures", [])
     broken = [one for one in floods if one["peak_in_a_second"] > general_report.LIMIT or one["refused_429"]]
     raise typer.Exit(1 if broken else 0)
