@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -32,7 +33,7 @@ async def chat_turns(system: System, rounds: int) -> dict[str, Any]:
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel.channel)
         for kind, question in QUESTIONS.items():
             request = rpc.ChatRequest(message=question)  # each in a session of its own
-            ways: Mapping[str, Way] = {kind: lambda request=request: channel.call(stub.Chat, request)}  # type: ignore[misc]
+            ways: Mapping[str, Way] = {kind: partial(stub.Chat, request, **system.shown())}
             await interleaved(ways, rounds=1)
             before = await _spent(http, system)
             timed = await interleaved(ways, rounds=rounds, warm_up=0)

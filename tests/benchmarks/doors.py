@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
 import psutil
+from benchmarks.cpu import process_name
 from benchmarks.system import AIRTABLE_TOKEN, BASE_ID, System
 from benchmarks.timing import Way, interleaved
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.values import dict_to_struct
@@ -24,17 +27,18 @@ PAUSE = 0.03  # seconds between calls, so that even the raised pace of the limit
 
 async def gateway_read(system: System, rounds: int) -> dict[str, Any]:
     """The same page of a table: straight from the emulator, and through the gateway over gRPC and REST."""
-    authorization = {"authorization": f"Bearer {AIRTABLE_TOKEN}"}
+    path = f"/bases/{BASE_ID}/tables/{TABLE}/records"
     async with (
-        httpx2.AsyncClient(timeout=30) as http,
+        client({"authorization": f"Bearer {AIRTABLE_TOKEN}"}) as airtable_client,
+        client(system.bearer()) as http,
         ServiceChannel(system.grpc(9002)) as channel,
     ):
         stub: Any = AirtableGatewayServiceStub(channel.channel)
         request = airtable.ListRecordsRequest(base_id=BASE_ID, table_id=TABLE)
         ways: Mapping[str, Way] = {
-            "emulator, direct": lambda: get(http, f"{system.airtable}/v0/{BASE_ID}/{TABLE}", authorization),
-            "gateway, gRPC": lambda: channel.call(stub.ListRecords, request),
-            "gateway, REST": lambda: get(http, f"{system.http(8002)}/bases/{BASE_ID}/tables/{TABLE}/records"),
+            "emulator, direct": lambda: get(airtable_client, f"{system.airtable}/v0/{BASE_ID}/{TABLE}"),
+            "gateway, gRPC": partial(stub.ListRecords, request, **system.shown()),
+            "gateway, REST": lambda: get(http, f"{system.http(8002)}{path}"),
         }
         return await interleaved(ways, rounds=rounds, pause=PAUSE)
 
@@ -45,18 +49,18 @@ async def tool_call(system: System, rounds: int) -> dict[str, Any]:
     body = {"name": "get_records", "arguments": arguments}
     request = tools.CallToolRequest(name="get_records", arguments=dict_to_struct(arguments))
     async with (
-        httpx2.AsyncClient(timeout=30) as http,
+        client(system.bearer()) as http,
         ServiceChannel(system.grpc(9001)) as channel,
         ServiceChannel(system.grpc(9000)) as door,
-        Client(f"{system.http(8001)}/mcp") as mcp,
+        Client(streamable_http_client(f"{system.http(8001)}/mcp", http_client=http)) as mcp,
     ):
         stub: Any = ToolServiceStub(channel.channel)
         through_door: Any = ToolServiceStub(door.channel)
         ways: Mapping[str, Way] = {
-            "gRPC": lambda: channel.call(stub.CallTool, request),
+            "gRPC": partial(stub.CallTool, request, **system.shown()),
             "REST": lambda: post(http, f"{system.http(8001)}/tools/call", body),
             "MCP, official client": lambda: mcp.call_tool("get_records", arguments),
-            "gRPC through the door": lambda: door.call(through_door.CallTool, request),
+            "gRPC through the door": partial(through_door.CallTool, request, **system.shown()),
             "REST through the door": lambda: post(http, f"{system.http(8000)}/api/tools/call", body),
         }
         return await interleaved(ways, rounds=rounds, pause=PAUSE)
@@ -72,18 +76,12 @@ def memory(system: System) -> dict[str, float]:
     return dict(sorted(found.items()))
 
 
-def process_name(command: list[str]) -> str:
-    """A name for people: the service, the emulator or the database."""
-    text = " ".join(command)
-    if "pyairtable-platform" in text:
-        return command[-1]
-    if "pyairtable-devkit" in text:
-        return "airtable emulator" if "airtable --" in text else "gemini emulator" if "gemini --" in text else "devkit"
-    return "valkey" if "valkey" in text or "redis" in text else "postgres" if "postgres" in text else "other"
+def client(headers: Mapping[str, str]) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False)
 
 
-async def get(http: httpx2.AsyncClient, url: str, headers: Mapping[str, str] | None = None) -> None:
-    (await http.get(url, headers=headers)).raise_for_status()
+async def get(http: httpx2.AsyncClient, url: str) -> None:
+    (await http.get(url)).raise_for_status()
 
 
 async def post(http: httpx2.AsyncClient, url: str, body: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ def cluster(gateways: int, *, profile: str = "zero", **settings: str) -> Iterato
         common = {
             "PATH": os.environ["PATH"],
             "LOG_LEVEL": "WARNING",
+            "OPEN_ACCESS": "true",  # who calls is measured elsewhere (identity.py)
             "REDIS_URL": valkey.url,
             "DATABASE_URL": postgres.url,
             "WORKSPACES_TARGET": f"127.0.0.1:{ports[2]}",

@@ -11,9 +11,10 @@ from rich.table import Table
 
 HEAD = """# Benchmarks
 
-Made by `make bench`, which writes this page and the raw results beside it. Ratios within one run count; absolute times
-depend on the machine and on what else it did. Airtable and Gemini are the emulators at zero latency, so every figure is
-our own overhead and nothing else.
+Made by `make bench`, which writes this page and the raw results beside it; `make bench ARGS="login registry"` measures
+some sections anew and leaves the others as they were. Ratios within one run count; absolute times depend on the machine
+and on what else it did. Airtable and Gemini are the emulators at zero latency, so every figure is our own overhead and
+nothing else.
 """
 
 
@@ -25,23 +26,8 @@ class Section:
     says: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-
-
-def timing_section(title: str, says: str, results: Mapping[str, Any]) -> Section:
-    """A table of ways to do the same thing; the first way is the referee of the ratios."""
-    referee = next(iter(results.values()))["median_ms"]
-    rows = [
-        (name, f"{way['median_ms']:.1f}", f"{way['p95_ms']:.1f}", f"{way['median_ms'] / referee:.2f}")
-        for name, way in results.items()
-    ]
-    return Section(title, says, ("way", "median ms", "p95 ms", "ratio"), rows)
-
-
-def memory_section(results: Mapping[str, float]) -> Section:
-    rows = [(name, f"{mib:.0f}") for name, mib in results.items()]
-    rows.append(("sum", f"{sum(results.values()):.0f}"))
-    says = "Proportional memory of each process of the demo after the measurements above, in MiB."
-    return Section("Memory", says, ("process", "MiB"), rows)
+    measured: str = ""
+    """When and on what, for a page whose sections are not all of one run."""
 
 
 def show(console: Console, section: Section) -> None:
@@ -64,8 +50,22 @@ def page(machine: Mapping[str, Any], raw_file: str, sections: Sequence[Section],
         f"Raw results: [{raw_file}]({raw_file}).\n",
     ]
     for section in sections:
-        parts += [f"## {section.title}\n", section.says + "\n", markdown(section), ""]
+        parts += [f"## {section.title}\n", section.says + "\n"]
+        parts += [section.measured + "\n"] if section.measured else []
+        parts += [markdown(section), ""]
     return "\n".join(parts)
+
+
+def measured_on(measured: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
+    """When a section was measured; on what, if that is not the machine of the page."""
+    load = measured.get("load_average")
+    parts = [
+        f"Measured {measured['when']}",
+        f"commit {measured['commit']}",
+        f"load average {load:.1f} before it" if load is not None else "load average not noted",
+        *([f"on {measured['cpu']}"] if measured["cpu"] != machine["cpu"] else []),
+    ]
+    return ", ".join(parts) + "."
 
 
 def markdown(section: Section) -> str:

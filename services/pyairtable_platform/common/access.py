@@ -20,6 +20,7 @@ import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from google.protobuf import descriptor_pool
@@ -31,6 +32,7 @@ from .channels import open_channel
 from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, check_allowed, own_workspace
 from .errors import Denied, Internal, Unauthenticated
 from .identity import Identity, is_access_token, is_issued_here, unproved
+from .remembered import Remembered, fingerprint
 from .revocations import Revocations, Standing
 from .roles import need_of
 from .settings import ServiceSettings
@@ -59,6 +61,22 @@ _SHOW = (
 )
 
 
+_KINDS_KEPT = 4096
+_KIND_SECONDS = 3600.0
+"""What a text is does not change; only memory is saved by forgetting it."""
+
+
+class Kind(Enum):
+    """What a credential is, by its shape: whom to ask about it. Nothing is proved by it."""
+
+    KEY = auto()
+    IDENTITY_TOKEN = auto()
+    ACCESS_TOKEN = auto()
+    """A person's, for no workspace."""
+    OTHER_TOKEN = auto()
+    """A ServiceAccount's may be for several workspaces."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What a caller shows: a tenant's credential (a key or a token), and a peer's key."""
@@ -77,6 +95,7 @@ class Access:
         self._api_key = settings.api_key.get_secret_value() if settings.api_key else ""
         self._authorizer = authorizer
         self._revocations = authorizer.revocations if authorizer is not None else Revocations()
+        self._kinds: Remembered[Kind] = Remembered(_KINDS_KEPT)
         self.is_open = settings.is_open()
 
     @property
@@ -170,19 +189,35 @@ class Access:
             raise Denied("development mode serves callers on this machine only: set AUTH_TARGET to serve others")
 
     async def _tenant(self, credential: str, workspace: str) -> Identity:
-        """The identity behind a credential, which its shape tells whom to ask about."""
+        """The identity behind a credential. Its kind is remembered, because telling it parses a token three times; only
+        of those that were accepted, so that strangers push nobody's out."""
         if self._authorizer is None:
             raise no_auth_service()
-        if credential.startswith(KEY_PREFIXES):
-            if len(credential) > LONGEST_KEY:
-                raise Unauthenticated("the key is not accepted: it is longer than any of this installation")
-            return await self._authorizer.of_credential(credential, "")
-        if len(credential) > LONGEST_TOKEN or unproved(credential, "iss") is None:
-            raise Unauthenticated("the credential is not accepted: it is neither a key nor a token")
-        if is_issued_here(credential):
-            return await self._authorizer.of_token(credential)
-        # A person's access token is for no workspace; a ServiceAccount's may be for several.
-        return await self._authorizer.of_credential(credential, "" if is_access_token(credential) else workspace)
+        known = fingerprint(credential)
+        remembered = self._kinds.get(known)
+        kind = remembered or kind_of(credential)
+        identity = await self._asked(self._authorizer, kind, credential, workspace)
+        if remembered is None:
+            self._kinds.put(known, kind, _KIND_SECONDS)
+        return identity
+
+    async def _asked(self, authorizer: Authorizing, kind: Kind, credential: str, workspace: str) -> Identity:
+        if kind is Kind.IDENTITY_TOKEN:
+            return await authorizer.of_token(credential)
+        return await authorizer.of_credential(credential, workspace if kind is Kind.OTHER_TOKEN else "")
+
+
+def kind_of(credential: str) -> Kind:
+    """What a credential is; raises Unauthenticated for what cannot be one."""
+    if credential.startswith(KEY_PREFIXES):
+        if len(credential) > LONGEST_KEY:
+            raise Unauthenticated("the key is not accepted: it is longer than any of this installation")
+        return Kind.KEY
+    if len(credential) > LONGEST_TOKEN or unproved(credential, "iss") is None:
+        raise Unauthenticated("the credential is not accepted: it is neither a key nor a token")
+    if is_issued_here(credential):
+        return Kind.IDENTITY_TOKEN
+    return Kind.ACCESS_TOKEN if is_access_token(credential) else Kind.OTHER_TOKEN
 
 
 def open_access(settings: ServiceSettings) -> Access:

@@ -55,7 +55,7 @@ class Changes:
                 if latest.updated_at != saga.updated_at:
                     saga = latest
                     yield saga
-                else:
+                if not saga.state.has_ended:
                     await _wait(woken, LOOK_SECONDS)
         finally:
             self._waiting[saga.saga_id].discard(woken)

@@ -30,6 +30,7 @@ from pyairtable_platform.common.authorizer import Authorizer
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.errors import Denied, Internal, InvalidInput, PyAirtableError, Unauthenticated
 from pyairtable_platform.common.identity import Identity
+from pyairtable_platform.common.remembered import Remembered
 from pyairtable_platform.common.revocations import Revocations
 from pyairtable_platform.common.roles import Need, scope_of
 from pyairtable_platform.common.settings import ServiceSettings
@@ -206,6 +207,64 @@ async def test_an_answer_for_somebody_else_is_not_taken() -> None:
     with pytest.raises(Denied, match='"acme" only'):
         await rules.entered(identity(), "beta")
     assert await rules.entered(identity(), "acme") == identity()
+
+
+PERSONS = jwt.encode({"iss": "pyairtable-auth"}, "x" * 32, "HS256", headers={"typ": "at+jwt"})
+PODS = jwt.encode({"iss": "https://kubernetes.example"}, "x" * 32, "HS256")
+
+
+@dataclass
+class Changing(FakeAuthorizer):
+    """Accepts everything until it is closed, and notes what it was asked."""
+
+    is_closed: bool = False
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def of_credential(self, credential: str, workspace: str) -> Identity:
+        self.asked.append(("credential", workspace))
+        return self._found(not self.is_closed)
+
+    async def of_token(self, token: str) -> Identity:
+        self.asked.append(("token", ""))
+        return self._found(not self.is_closed)
+
+
+@pytest.mark.parametrize(
+    ("credential", "asked"),
+    [
+        (KEY, ("credential", "")),
+        (TOKEN, ("token", "")),
+        (PERSONS, ("credential", "")),
+        (PODS, ("credential", "acme")),
+    ],
+    ids=["key", "identity token", "access token", "ServiceAccount token"],
+)
+async def test_a_credential_seen_before_is_asked_about_in_the_same_way(
+    credential: str, asked: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorizer = Changing()
+    rules = Access(ServiceSettings(), cast(Authorizer, authorizer))
+    await rules.admit(WORKSPACE, HERE, bearer(credential), "acme")
+    # Parsing is what a credential seen before does not cost again.
+    monkeypatch.setattr("pyairtable_platform.common.access.kind_of", None)
+    await rules.admit(WORKSPACE, HERE, bearer(credential), "acme")
+    assert authorizer.asked == [asked, asked]
+    authorizer.is_closed = True
+    with pytest.raises(Unauthenticated):
+        await rules.admit(WORKSPACE, HERE, bearer(credential), "acme")
+
+
+async def test_what_strangers_show_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    authorizer = Changing()
+    rules = Access(ServiceSettings(), cast(Authorizer, authorizer))
+    monkeypatch.setattr(rules, "_kinds", Remembered(1))
+    await rules.admit(WORKSPACE, HERE, bearer(TOKEN))
+    authorizer.is_closed = True
+    with pytest.raises(Unauthenticated):
+        await rules.admit(WORKSPACE, HERE, bearer(WRONG_TOKEN))
+    authorizer.is_closed = False
+    monkeypatch.setattr("pyairtable_platform.common.access.kind_of", None)
+    await rules.admit(WORKSPACE, HERE, bearer(TOKEN))
 
 
 async def test_without_an_auth_service_no_tenant_comes_in() -> None:
