@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .database import DRIVER_FAULTS, EVERY_WORKSPACE, transaction
+from .database import EVERY_WORKSPACE, transaction
 from .errors import Reason, Unavailable
 from .event import Event, stream_of
 from .notifications import Listener
@@ -112,8 +110,7 @@ class Relay:
                 if rounds % 1000 == 0:
                     await self.forget()
                 is_away = False
-            # A server that dies in the middle of an answer shows in more ways than those that `transaction` knows.
-            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, *DRIVER_FAULTS) as error:
+            except Unavailable as error:
                 if not is_away:
                     log.warning("events wait", extra={"area": self._area, "cause": str(error)})
                 is_away, published = True, 0
