@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from pyairtable_platform.common.database import NO_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.identity import TOKEN_SECONDS
+from pyairtable_platform.common.wakeups import until_woken
 
 from .signing import RENEWABLE_SECONDS
 
@@ -218,9 +218,7 @@ class TableFollower:
                 if not is_away:
                     log.warning("revocations cannot be read: those known go on counting", extra={"cause": str(error)})
                 is_away = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_SECONDS if is_away else self._look_seconds):
-                    await self._hinted.wait()
+            await until_woken(self._hinted, _RETRY_SECONDS if is_away else self._look_seconds)
 
     async def look(self) -> None:
         """Read what changed since the last look."""

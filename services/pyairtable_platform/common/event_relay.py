@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from .database import EVERY_WORKSPACE, transaction
 from .errors import Reason, Unavailable
 from .event import Event, stream_of
 from .notifications import Listener
+from .wakeups import until_woken
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +116,7 @@ class Relay:
                 is_away, published = True, 0
             rounds += 1
             if published < BATCH:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY_SECONDS if is_away else LOOK_SECONDS):
-                        await self._recorded.wait()
+                await until_woken(self._recorded, RETRY_SECONDS if is_away else LOOK_SECONDS)
             if is_away:
                 await asyncio.sleep(RETRY_SECONDS)  # being woken does not bring it back
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.wakeups import until_woken
 
 from .service import Registry
 
@@ -43,6 +43,4 @@ class Follower:
                         "the registry's store is away: its last state stays in force", extra={"cause": error.message}
                     )
                 is_away = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS if is_away else self._look_seconds):
-                    await self._hinted.wait()
+            await until_woken(self._hinted, RETRY_SECONDS if is_away else self._look_seconds)
