@@ -6,6 +6,7 @@ Only a shortcut. Every waiter also looks by itself from time to time, so that a 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,8 +19,12 @@ LOOK_SECONDS = 1.0
 """How long a change may go unnoticed when its notification was lost."""
 PATIENCE_SECONDS = 15.0
 RETRY_SECONDS = 0.25
+AWAY_SECONDS = 0.5
+"""How soon a follower looks again at a database that was away."""
 
 Found = TypeVar("Found")
+
+log = logging.getLogger(__name__)
 
 
 class Wakeups:
@@ -50,6 +55,34 @@ class Wakeups:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+
+
+class Follower:
+    """Keeps a copy of what is in the database: `look` reads it, at once when hinted and every few seconds anyway."""
+
+    def __init__(self, look: Callable[[], Awaitable[None]], *, look_seconds: float, when_away: str) -> None:
+        self._look = look
+        self._look_seconds = look_seconds
+        self._when_away = when_away
+        self._hinted = asyncio.Event()
+
+    def hint(self, _: str = "") -> None:
+        """Something has changed, or may have been missed. May be called at any time."""
+        self._hinted.set()
+
+    async def run(self) -> None:
+        """Follow for ever. While the database is away the last copy stays in force, and the log says so once."""
+        is_away = False
+        while True:
+            self._hinted.clear()
+            try:
+                await self._look()
+                is_away = False
+            except Unavailable as error:
+                if not is_away:
+                    log.warning(self._when_away, extra={"cause": error.message})
+                is_away = True
+            await until_woken(self._hinted, AWAY_SECONDS if is_away else self._look_seconds)
 
 
 async def until_woken(woken: asyncio.Event, seconds: float = LOOK_SECONDS) -> None:

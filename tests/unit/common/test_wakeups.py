@@ -8,7 +8,7 @@ import pytest
 
 from pyairtable_platform.common import wakeups
 from pyairtable_platform.common.errors import NotFound, Unavailable
-from pyairtable_platform.common.wakeups import Wakeups, patiently, until_woken
+from pyairtable_platform.common.wakeups import Follower, Wakeups, patiently, until_woken
 
 
 def test_each_is_woken_by_its_key_and_all_when_something_was_missed() -> None:
@@ -72,3 +72,22 @@ async def test_other_errors_are_not_waited_out() -> None:
 
     with pytest.raises(NotFound):
         await patiently(look)
+
+
+async def test_a_follower_looks_when_hinted_and_says_once_that_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wakeups, "AWAY_SECONDS", 0.001)
+    store, looks = Store(away=3), asyncio.Queue[str]()
+
+    async def look() -> None:
+        looks.put_nowait(await store.look())
+
+    follower = Follower(look, look_seconds=3600, when_away="the copy grows old")
+    following = asyncio.create_task(follower.run())
+    assert await asyncio.wait_for(looks.get(), 30) == "found"
+    assert looks.empty()
+    follower.hint("a change")
+    assert await asyncio.wait_for(looks.get(), 30) == "found"
+    following.cancel()
+    assert caplog.messages == ["the copy grows old"]
