@@ -125,7 +125,7 @@ def told_otherwise(world: World, name: str, **environment: str) -> Iterator[None
     mistaken = replace(part, env={**part.env, **environment})
     mistaken.start()
     try:
-        wait_until(lambda: httpx2.get(f"{world.plan.http(name)}/health").status_code > 0, seconds=120)
+        wait_until(lambda: not is_free(part.ports[0]), seconds=120)
         yield
     finally:
         mistaken.stop()
