@@ -197,6 +197,7 @@ async def running() -> AsyncIterator[Installation]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_rpc_by_every_caller(running: Installation, record_property: Callable[[str, object], None]) -> None:
     headers = shown(running.auth)
