@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import FrameType, TracebackType
 from typing import Self
 
-from pyairtable_devkit.parts import Part, PartFailedError, check_ports
+from pyairtable_devkit.parts import DatabasePart, Part, PartFailedError, check_ports
 
 START_SECONDS = 300.0  # generous: a busy machine takes minutes to import the SDKs
 _POLL_SECONDS = 0.05
@@ -62,7 +62,9 @@ class Stack:
             check_ports(part)
         waiting, starting, ready = list(self._parts), dict[str, float](), set[str]()
         while len(ready) < len(self._parts):
-            for part in [part for part in waiting if ready.issuperset(part.after)]:
+            # Databases last: a start of theirs is waited for, and what imports meanwhile has a core of its own.
+            startable = [part for part in waiting if ready.issuperset(part.after)]
+            for part in sorted(startable, key=lambda part: isinstance(part, DatabasePart)):
                 waiting.remove(part)
                 starting[part.name] = time.monotonic()
                 self._begin(part)

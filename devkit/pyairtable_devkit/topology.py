@@ -27,19 +27,19 @@ class Service:
     title: str
     http_port: int
     grpc_port: int
-    after: Sequence[str]
 
 
 SERVICES = (
-    Service("workspaces", "Workspace Service", 8006, 9006, ("migrate",)),
-    Service("airtable-gateway", "Airtable Gateway", 8002, 9002, ("migrate", "valkey")),
-    Service("mcp-server", "MCP Server", 8001, 9001, ()),
-    Service("auth", "Auth Service", 8004, 9004, ("migrate",)),
-    Service("users", "User Service", 8005, 9005, ("migrate",)),
-    Service("sagas", "Saga Service", 8008, 9008, ("migrate",)),
-    Service("llm-orchestrator", "LLM Orchestrator", 8003, 9003, ("migrate",)),
-    Service("api-gateway", "API Gateway", 8000, 9000, ("valkey",)),
+    Service("workspaces", "Workspace Service", 8006, 9006),
+    Service("airtable-gateway", "Airtable Gateway", 8002, 9002),
+    Service("mcp-server", "MCP Server", 8001, 9001),
+    Service("auth", "Auth Service", 8004, 9004),
+    Service("users", "User Service", 8005, 9005),
+    Service("sagas", "Saga Service", 8008, 9008),
+    Service("llm-orchestrator", "LLM Orchestrator", 8003, 9003),
+    Service("api-gateway", "API Gateway", 8000, 9000),
 )
+"""They wait by themselves for what they need: most of a start is Python that imports, which need not wait."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,6 @@ def _services(plan: Plan) -> list[Part]:
                 "GRPC_PORT": str(plan.port(service.grpc_port)),
             },
             ports=(plan.port(service.http_port), plan.port(service.grpc_port)),
-            after=service.after,
         )
         for service in SERVICES
     ]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import own_workspace
@@ -25,6 +25,8 @@ from .signers import Signers
 from .token_review import Reviewed, is_service_account
 
 log = logging.getLogger(__name__)
+
+K = TypeVar("K", AccessKey, ApiKey)
 
 SERVICE_ACCOUNT = "service-account:"
 
@@ -153,10 +155,14 @@ class Authorizing:
     async def _decided(self, shown: Shown, credential: str, workspace: str, enter: bool) -> Authorized:
         if credential.startswith(keys.PREFIX):
             shown.kind = "access key"
-            return await self._of_access_key(shown, await self._access_key(credential), workspace)
+            return await self._of_access_key(
+                shown, await key_of(credential, self._ask.access_keys.find, "access key"), workspace
+            )
         if credential.startswith(keys.PERSONS_PREFIX):
             shown.kind = "API key"
-            return await self._of_api_key(shown, await self._api_key(credential), workspace)
+            return await self._of_api_key(
+                shown, await key_of(credential, self._ask.api_keys.find, "API key"), workspace
+            )
         if is_access_token(credential):
             shown.kind = "access token"
             login = await self._signers.verify_login(credential)
@@ -286,22 +292,6 @@ class Authorizing:
         )
         return Authorized(token, principal, workspace, role, expires_at, ends)
 
-    async def _access_key(self, text: str) -> AccessKey:
-        """The access key of this text."""
-        key_id = keys.id_of(text)
-        key = await self._ask.access_keys.find(key_id) if key_id else None
-        if key is None or not hmac.compare_digest(key.sha256, keys.digest(text)):
-            raise Unauthenticated("the access key is not accepted: it is not one of this installation's")
-        return key
-
-    async def _api_key(self, text: str) -> ApiKey:
-        """The API key of this text."""
-        key_id = keys.id_of(text)
-        key = await self._ask.api_keys.find(key_id) if key_id else None
-        if key is None or not hmac.compare_digest(key.sha256, keys.digest(text)):
-            raise Unauthenticated("the API key is not accepted: it is not one of this installation's")
-        return key
-
     def _note(self, shown: Shown, reason: str, workspace: str) -> None:
         address = context.current().address
         self._ask.audit.note(Authorization(shown.kind, reason, shown.session, shown.user_id, workspace, address))
@@ -316,6 +306,15 @@ async def note_use(used: Callable[[str, datetime], Awaitable[None]], key_id: str
         await used(key_id, minute)
     except Exception as error:  # a read-only PostgreSQL refuses writes (25006) and answers questions
         log.warning("the use of a key was not noted", extra={"key": key_id, "cause": str(error)})
+
+
+async def key_of(text: str, find: Callable[[str], Awaitable[K | None]], name: str) -> K:
+    """The key of this text."""
+    key_id = keys.id_of(text)
+    key = await find(key_id) if key_id else None
+    if key is None or not hmac.compare_digest(key.sha256, keys.digest(text)):
+        raise Unauthenticated(f"the {name} is not accepted: it is not one of this installation's")
+    return key
 
 
 def require_own(own: str, named: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
+from pyairtable_platform.common.wakeups import until_woken
 
 from .accounts.audit import Decision, record
 
@@ -60,9 +60,7 @@ class Decisions:
     async def run(self) -> None:
         """Write what was decided every few seconds, for ever."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
-                    await self._full.wait()
+            await until_woken(self._full, FLUSH_SECONDS)
             await self.flush()
             if self._full.is_set():  # PostgreSQL is away: no faster than this
                 await asyncio.sleep(FLUSH_SECONDS)

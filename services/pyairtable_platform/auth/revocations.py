@@ -7,10 +7,8 @@ replica sees them change in the registry that it follows (memberships.py).
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -19,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from pyairtable_platform.common.database import NO_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.identity import TOKEN_SECONDS
+from pyairtable_platform.common.wakeups import Follower
 
 from .signing import RENEWABLE_SECONDS
-
-log = logging.getLogger(__name__)
 
 CHANNEL = "auth_revocations"
 
@@ -32,7 +29,6 @@ KEPT_SECONDS = RENEWABLE_SECONDS + TOKEN_SECONDS + 240.0
 LOOK_SECONDS = 3.0
 """How long a revocation may go unnoticed when its notification was lost."""
 
-_RETRY_SECONDS = 0.5
 _CLEAN_SECONDS = 300.0
 _QUEUED = 200
 
@@ -191,36 +187,16 @@ class RevocationFeed:
                 reader.overtaken = True
 
 
-class TableFollower:
-    """Keeps the copy current: at once when PostgreSQL notifies, and every few seconds anyway."""
+class TableFollower(Follower):
+    """Keeps the copy current. While PostgreSQL is away what is known goes on counting."""
 
     def __init__(self, engine: AsyncEngine, revocations: RevocationFeed, *, look_seconds: float = LOOK_SECONDS) -> None:
+        away = "revocations cannot be read: those known go on counting"
+        super().__init__(self.look, look_seconds=look_seconds, when_away=away)
         self._engine = engine
         self._revocations = revocations
-        self._look_seconds = look_seconds
-        self._hinted = asyncio.Event()
         self._seen = 0
         self._clean_at = 0.0
-
-    def hint(self, _: str = "") -> None:
-        """Something ended, or may have been missed."""
-        self._hinted.set()
-
-    async def run(self) -> None:
-        """Follow for ever. While PostgreSQL is away what is known goes on counting."""
-        is_away = False
-        while True:
-            self._hinted.clear()
-            try:
-                await self.look()
-                is_away = False
-            except Unavailable as error:
-                if not is_away:
-                    log.warning("revocations cannot be read: those known go on counting", extra={"cause": str(error)})
-                is_away = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_SECONDS if is_away else self._look_seconds):
-                    await self._hinted.wait()
 
     async def look(self) -> None:
         """Read what changed since the last look."""

@@ -17,12 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from pyairtable_platform.common.errors import Unauthenticated, Unavailable
 from pyairtable_platform.common.identity import (
     ALGORITHM,
-    ISSUER,
-    LEEWAY_SECONDS,
     LOGIN_AUDIENCE,
     LOGIN_PREFIX,
     LOGIN_TOKEN_TYPE,
     Identity,
+    claims_of,
     identity_of,
     kid_of,
     refused,
@@ -163,22 +162,7 @@ def aged(key: StoredSigningKey, seconds: float) -> StoredSigningKey:
 
 def login_in(token: str, key: Ed25519PublicKey) -> LoginToken:
     """What an access token under a public key says; raises Unauthenticated for anything that is not exactly ours."""
-    try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            audience=LOGIN_AUDIENCE,
-            issuer=ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["iss", "aud", "sub", "sid", "iat", "exp"], "strict_aud": True},
-        )
-    except jwt.ExpiredSignatureError as error:
-        raise not_accepted("it has expired: refresh it") from error
-    except jwt.ImmatureSignatureError as error:
-        raise not_accepted("it was issued in the future: the clocks of the machines differ") from error
-    except jwt.InvalidTokenError as error:
-        raise not_accepted("it was not signed by this installation, or not for it") from error
+    claims = claims_of(token, key, LOGIN_AUDIENCE, ["sub", "sid", "iat", "exp"], not_accepted)
     person, session = str(claims["sub"]), str(claims["sid"])
     if not person.startswith("user:") or not session.startswith(LOGIN_PREFIX):
         raise not_accepted("its claims are not ours")

@@ -27,7 +27,8 @@ from google.protobuf import descriptor_pool
 
 from pyairtable_protos.common.v1 import access_pb2
 
-from .authorizer import Authorizer, Authorizing
+from .authorizer import Authorizer
+from .authorizing import Authorizing
 from .channels import open_channel
 from .context import API_KEY_HEADER, AUTHORIZATION_HEADER, CLIENT_ADDRESS_HEADER, check_allowed, own_workspace
 from .errors import Denied, Internal, Unauthenticated

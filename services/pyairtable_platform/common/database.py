@@ -20,11 +20,11 @@ ACQUIRE_SECONDS = 10
 STATEMENT_SECONDS = 20
 """A server that is frozen answers nothing and closes nothing."""
 
-DRIVER_FAULTS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""How the driver itself tells of a connection that was cut off in the middle of an answer."""
-
-# PostgreSQL docs, appendix A: operator intervention (it starts, stops or was killed), insufficient resources.
-_PASSING = ("57P", "53")
+# PostgreSQL docs, appendix A: connection exception, insufficient resources, operator intervention (it starts, stops or
+# was killed).
+_PASSING = ("08", "53", "57P")
+# How the driver tells of a connection that was cut off in the middle of an answer.
+_CUT_OFF = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 # character_not_in_repertoire and untranslatable_character: U+0000, which is text everywhere else.
 _NO_TEXT = ("22021", "22P05")
 _NO_TABLE = "42P01"
@@ -103,50 +103,41 @@ def database_errors() -> Iterator[None]:
         raise unavailable() from error
     except asyncio.TimeoutError as error:  # noqa: UP041 - asyncpg's connect time-out; the caller's own is cancelled
         raise unavailable() from error
-    except DBAPIError as error:
-        state = str(getattr(error.orig, "sqlstate", None))
-        if error.connection_invalidated or state.startswith(_PASSING):
-            raise unavailable() from error
-        if state in _CROSSED:
-            raise _crossed() from error
-        # The role is a setting of the connection (open_engine).
-        if state == _NO_TABLE or (state == _WRONG_SETTING and 'role "' in str(error.orig)):
-            raise _not_migrated() from error
-        if state == _NO_RIGHT and "permission denied to set role" in str(error.orig):
-            raise _not_the_role() from error
-        if state in _NO_TEXT:
-            raise InvalidInput("a text holds the character U+0000, which cannot be kept: leave it out") from error
-        raise
+    # The driver's own errors come as they are where it is asked without SQLAlchemy (LISTEN).
+    except (DBAPIError, asyncpg.PostgresError, *_CUT_OFF) as error:
+        known = _meaning(error)
+        if known is None:
+            raise
+        raise known from error
 
 
-def unavailable() -> Unavailable:
-    return Unavailable(
-        "PostgreSQL cannot be reached; nothing was changed by this step, try again when it is back",
-        reason=Reason.DEPENDENCY_UNAVAILABLE,
-        dependency="postgres",
-    )
+def _meaning(error: Exception) -> PyAirtableError | None:
+    """What the driver or the server said, as an error of ours; None for what only a fault of ours brings about."""
+    said = error.driver_exception if isinstance(error, DBAPIError) else error
+    state = str(getattr(said, "sqlstate", None))
+    is_lost = isinstance(said, _CUT_OFF) or getattr(error, "connection_invalidated", False)
+    if is_lost or state.startswith(_PASSING):
+        return unavailable()
+    if state in _CROSSED:
+        return unavailable(
+            "two changes at once got into each other's way in PostgreSQL; nothing was changed by this one, try again"
+        )
+    # The role is a setting of the connection (open_engine).
+    if state == _NO_TABLE or (state == _WRONG_SETTING and 'role "' in str(said)):
+        return unavailable(
+            "the tables or the role of this service are not in PostgreSQL: run `pyairtable-platform migrate`"
+        )
+    if state == _NO_RIGHT and "permission denied to set role" in str(said):
+        return unavailable(
+            "the database user of this service may not work as the service's role: let an administrator run "
+            "GRANT pyairtable_<schema> TO <user> WITH INHERIT FALSE, SET TRUE (docs/data.md)"
+        )
+    if state in _NO_TEXT:
+        return InvalidInput("a text holds the character U+0000, which cannot be kept: leave it out")
+    return None
 
 
-def _crossed() -> Unavailable:
-    return Unavailable(
-        "two changes at once got into each other's way in PostgreSQL; nothing was changed by this one, try again",
-        reason=Reason.DEPENDENCY_UNAVAILABLE,
-        dependency="postgres",
-    )
-
-
-def _not_migrated() -> Unavailable:
-    return Unavailable(
-        "the tables or the role of this service are not in PostgreSQL: run `pyairtable-platform migrate`",
-        reason=Reason.DEPENDENCY_UNAVAILABLE,
-        dependency="postgres",
-    )
-
-
-def _not_the_role() -> Unavailable:
-    return Unavailable(
-        "the database user of this service may not work as the service's role: let an administrator run "
-        "GRANT pyairtable_<schema> TO <user> WITH INHERIT FALSE, SET TRUE (docs/data.md)",
-        reason=Reason.DEPENDENCY_UNAVAILABLE,
-        dependency="postgres",
-    )
+def unavailable(
+    message: str = "PostgreSQL cannot be reached; nothing was changed by this step, try again when it is back",
+) -> Unavailable:
+    return Unavailable(message, reason=Reason.DEPENDENCY_UNAVAILABLE, dependency="postgres")

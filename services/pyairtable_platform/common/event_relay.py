@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .database import DRIVER_FAULTS, EVERY_WORKSPACE, transaction
+from .database import EVERY_WORKSPACE, transaction
 from .errors import Reason, Unavailable
 from .event import Event, stream_of
 from .notifications import Listener
+from .wakeups import until_woken
 
 log = logging.getLogger(__name__)
 
@@ -112,16 +110,13 @@ class Relay:
                 if rounds % 1000 == 0:
                     await self.forget()
                 is_away = False
-            # A server that dies in the middle of an answer shows in more ways than those that `transaction` knows.
-            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, *DRIVER_FAULTS) as error:
+            except Unavailable as error:
                 if not is_away:
                     log.warning("events wait", extra={"area": self._area, "cause": str(error)})
                 is_away, published = True, 0
             rounds += 1
             if published < BATCH:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY_SECONDS if is_away else LOOK_SECONDS):
-                        await self._recorded.wait()
+                await until_woken(self._recorded, RETRY_SECONDS if is_away else LOOK_SECONDS)
             if is_away:
                 await asyncio.sleep(RETRY_SECONDS)  # being woken does not bring it back
 

@@ -12,15 +12,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import context, metrics, tracing
@@ -55,38 +56,44 @@ def build_app(
     public_paths: Sequence[str] = (),
 ) -> ASGIApp:
     """The HTTP app of a service. A public path that ends in a slash stands for everything below it."""
-    app = FastAPI(title=title, version=version, openapi_url=None, docs_url=None, redoc_url=None)
-    described = orjson.dumps(document(title, version, [route for route in routes if isinstance(route, RpcRoute)]))
-
-    @app.get("/health")
-    async def get_health() -> Response:
-        report = await health.report()
-        return json_response(report, 503 if report["status"] == "unhealthy" else 200)
-
-    @app.get("/ready")
-    async def get_ready() -> Response:
-        return json_response(
-            {"ready": health.serving, "waiting_for": health.waiting_for}, 200 if health.serving else 503
-        )
-
-    @app.get("/openapi.json")
-    async def get_openapi() -> Response:
-        return Response(described, media_type="application/json")
-
-    if settings.enable_metrics:
-
-        @app.get("/metrics")
-        async def get_metrics() -> Response:
-            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    app.router.routes.extend(routes)
+    kit = [
+        Route("/health", partial(answer_health, health)),
+        Route("/ready", partial(answer_ready, health)),
+        Route("/openapi.json", Described(title, version, routes).answer),
+        *([Route("/metrics", answer_metrics)] if settings.enable_metrics else []),
+    ]
+    app = Starlette(
+        routes=[*kit, *routes],
+        exception_handlers=dict.fromkeys((Exception, PyAirtableError, HTTPException, MethodNotAllowed), answer_error),
+    )
     app.router.redirect_slashes = False
-    app.add_exception_handler(Exception, answer_error)
-    app.add_exception_handler(PyAirtableError, answer_error)
-    app.add_exception_handler(HTTPException, answer_error)
-    app.add_exception_handler(MethodNotAllowed, answer_error)
     rules = Rules(routes, ("/openapi.json", *public_paths))
     return Border(app, settings, access, rules)
+
+
+async def answer_health(health: Health, request: Request) -> Response:
+    report = await health.report()
+    return json_response(report, 503 if report["status"] == "unhealthy" else 200)
+
+
+async def answer_ready(health: Health, request: Request) -> Response:
+    ready = {"ready": health.serving, "waiting_for": health.waiting_for}
+    return json_response(ready, 200 if health.serving else 503)
+
+
+async def answer_metrics(request: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+class Described:
+    """The OpenAPI document, made when it is asked for the first time."""
+
+    def __init__(self, title: str, version: str, routes: Sequence[BaseRoute]) -> None:
+        described = [route for route in routes if isinstance(route, RpcRoute)]
+        self._make = cache(lambda: orjson.dumps(document(title, version, described)))
+
+    async def answer(self, request: Request) -> Response:
+        return Response(self._make(), media_type="application/json")
 
 
 class Rules:
@@ -253,7 +260,7 @@ class BoundedBody:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """FastAPI's hook: errors of routes, unknown addresses and wrong verbs."""
+    """The hook of Starlette: errors of routes, unknown addresses and wrong verbs."""
     return error_response(error, context.current())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -179,15 +179,27 @@ def unproved(token: str, claim: str) -> object:
 def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identity:
     """The identity in a token under a public key; raises Unauthenticated for anything that is not exactly ours."""
     kid_of(token)
+    return identity_in(claims_of(token, key, AUDIENCE, [*_TEXTS, *_NUMBERS, "jti"], refused, leeway), token)
+
+
+def claims_of(
+    token: str,
+    key: Any,
+    audience: str,
+    required: Sequence[str],
+    refused: Callable[[str], Unauthenticated],
+    leeway: float = LEEWAY_SECONDS,
+) -> dict[str, Any]:
+    """What a token of this installation says under a public key; raises what `refused` makes of the reason."""
     try:
-        claims = jwt.decode(
+        return jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
-            audience=AUDIENCE,
+            audience=audience,
             issuer=ISSUER,
             leeway=leeway,
-            options={"require": [*_TEXTS, *_NUMBERS, "iss", "aud", "jti"], "strict_aud": True},
+            options={"require": [*required, "iss", "aud"], "strict_aud": True},
         )
     except jwt.ExpiredSignatureError as error:
         raise refused("it has expired") from error
@@ -195,7 +207,6 @@ def identity_of(token: str, key: Any, leeway: float = LEEWAY_SECONDS) -> Identit
         raise refused("it was issued in the future: the clocks of the machines differ") from error
     except jwt.InvalidTokenError as error:
         raise refused("it was not signed by this installation, or not for it") from error
-    return identity_in(claims, token)
 
 
 def identity_in(claims: Mapping[str, Any], token: str) -> Identity:

@@ -10,11 +10,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import DRIVER_FAULTS, database_errors
+from .database import database_errors
 from .errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -39,8 +37,8 @@ class Listener:
             try:
                 with database_errors():
                     await self._listen()
-            except (Unavailable, SQLAlchemyError, asyncpg.PostgresError, *DRIVER_FAULTS) as error:
-                log.warning("notifications are away, polling meanwhile", extra={"error": type(error).__name__})
+            except Unavailable as error:
+                log.warning("notifications are away, polling meanwhile", extra={"cause": error.message})
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:

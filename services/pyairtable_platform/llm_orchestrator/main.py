@@ -12,6 +12,7 @@ from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.registry import WorkspaceRegistry
 from pyairtable_platform.common.secret_sources import open_secrets
 from pyairtable_platform.common.server import Service, Servicer
+from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 
@@ -36,7 +37,6 @@ from .tool_list import CachedToolList
 from .tool_round import ToolLimits
 from .tools_grpc import GrpcTools
 from .tools_mcp import McpTools
-from .wakeups import Wakeups
 from .worker import Worker, worker_name
 
 __all__ = ["Settings", "build"]

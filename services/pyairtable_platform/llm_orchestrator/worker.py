@@ -15,6 +15,7 @@ from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.errors import Internal, Unavailable
 from pyairtable_platform.common.tracing import span
+from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_platform.common.workspace import name_of
 
 from . import telemetry
@@ -24,7 +25,6 @@ from .ports import LeaseLost, LogUnavailable, Turn
 from .store.journal import RunJournal
 from .store.leases import LeaseStore
 from .store.rows import cancel_key
-from .wakeups import Wakeups
 
 log = logging.getLogger(__name__)
 

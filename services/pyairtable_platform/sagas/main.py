@@ -15,6 +15,7 @@ from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.registry import WorkspaceRegistry
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_platform.common.valkey import open_valkey
+from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 from pyairtable_protos.sagas.v1 import saga_service_pb2, saga_service_pb2_grpc
 
@@ -85,8 +86,9 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             die=partial(os._exit, 1),
         )
         stack.push_async_callback(caretaker.close)
-        changes = Changes(store)
-        listener = Listener(engine, NOTIFY_CHANNEL, heard=changes.heard, missed=changes.missed)
+        wakeups = Wakeups()
+        changes = Changes(store, wakeups)
+        listener = Listener(engine, NOTIFY_CHANNEL, heard=wakeups.wake, missed=wakeups.wake_all)
         sagas = Sagas(CATALOG, store, caretaker, changes, registry, access)
         consumer = Consumer(valkey, "sagas", ["user"], Onboarding(sagas).handle)
         yield Service(

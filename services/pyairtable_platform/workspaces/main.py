@@ -16,6 +16,7 @@ from pyairtable_platform.common.kubernetes_api import open_kubernetes
 from pyairtable_platform.common.notifications import Listener
 from pyairtable_platform.common.server import Service, Servicer
 from pyairtable_platform.common.valkey import open_valkey
+from pyairtable_platform.common.wakeups import Follower
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 from pyairtable_protos.workspaces.v1 import (
     member_service_pb2,
@@ -30,7 +31,6 @@ from .audit.log import AuditLog
 from .creation import Creation
 from .edits import Edits
 from .files import FileSource
-from .follow import Follower
 from .members.accounts import Accounts, AuthAccounts, AuthLetters, LetterSender, NoAccounts, NoLetters
 from .members.invitations import Invitations, Limits
 from .members.letters import Letters
@@ -51,6 +51,10 @@ from .templates.making import Templates
 
 __all__ = ["Settings", "build"]
 
+LOOK_SECONDS = 5.0
+"""How long a change of the registry may go unnoticed when its notification was lost."""
+_STORE_IS_AWAY = "the registry's store is away: its last state stays in force"
+
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[Service]:
@@ -68,7 +72,7 @@ async def _wired(settings: Settings, engine: AsyncEngine, opened: AsyncExitStack
     opened.push_async_callback(valkey.aclose)
     accounts, sender = await _auth(settings, opened)
     letters = Letters(store, accounts, sender)
-    follower = Follower(registry)
+    follower = Follower(registry.refresh, look_seconds=LOOK_SECONDS, when_away=_STORE_IS_AWAY)
     files = FileSource(settings.workspaces_path, registry)
     audit = AuditLog(engine, partial(_tenant_of, registry))
     relay = Relay(engine, valkey, "workspace")

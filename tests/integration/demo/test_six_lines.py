@@ -7,6 +7,8 @@ import io
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -16,12 +18,15 @@ from rich.console import Console
 from unit.devkit.support import REPOSITORY, wait_until
 
 from pyairtable_devkit import topology
+from pyairtable_devkit.demo.people import default_workspace
 from pyairtable_devkit.demo.platform import StepFailedError
 from pyairtable_devkit.demo.show import Show
 from pyairtable_devkit.e2e import lines
 from pyairtable_devkit.e2e.journey import journey
 from pyairtable_devkit.e2e.run import TITLES, Everything, Line, one, with_key
 from pyairtable_devkit.e2e.world import World
+from pyairtable_devkit.parts import ProcessPart
+from pyairtable_devkit.ports import is_free
 from pyairtable_devkit.processes import family
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -108,6 +113,39 @@ def test_authentication_is_red_when_no_letter_arrives(world: World, monkeypatch:
         assert "no letter" in fails(lines.authentication(world))
     finally:
         httpx2.delete(f"{mailbox}/_emulator/faults").raise_for_status()
+
+
+@contextlib.contextmanager
+def told_otherwise(world: World, name: str, **environment: str) -> Iterator[None]:
+    """A service that was started with other secrets than those beside it."""
+    (part,) = (part for part in topology.parts(world.plan) if part.name == name)
+    assert isinstance(part, ProcessPart)
+    os.kill(process(name), signal.SIGKILL)
+    wait_until(lambda: all(map(is_free, part.ports)), seconds=60)
+    mistaken = replace(part, env={**part.env, **environment})
+    mistaken.start()
+    try:
+        wait_until(lambda: not is_free(part.ports[0]), seconds=120)
+        yield
+    finally:
+        mistaken.stop()
+        world.restart()
+
+
+@pytest.mark.torture
+def test_health_and_authentication_are_red_when_auth_has_another_jwt_secret(world: World) -> None:
+    with told_otherwise(world, "auth", JWT_SECRET="another-secret-of-thirty-two-characters"):
+        assert "not well: ['auth']" in fails(lines.health(world))
+        assert "answered 503" in fails(lines.authentication(world))
+    assert len(list(lines.health(world))) == 2
+
+
+@pytest.mark.torture
+def test_the_journey_is_red_when_a_service_has_another_api_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users does not know the others as its peers, so that nobody gets a profile, and no workspace."""
+    monkeypatch.setattr("pyairtable_devkit.e2e.journey.default_workspace", partial(default_workspace, seconds=20.0))
+    with told_otherwise(world, "users", API_KEY="not-the-key-of-the-others"):
+        assert "no workspace of their own" in fails(journey(world))
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.migrations import migrate_async
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.values import struct_to_dict
+from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_platform.common.workspace import Workspace, from_message
 from pyairtable_platform.llm_orchestrator.entities import Lease, NewRun, Whose
 from pyairtable_platform.llm_orchestrator.follow import LogReader
@@ -32,7 +33,6 @@ from pyairtable_platform.llm_orchestrator.store.leases import LeaseStore
 from pyairtable_platform.llm_orchestrator.store.people import PeopleStore
 from pyairtable_platform.llm_orchestrator.store.runs import RunStore
 from pyairtable_platform.llm_orchestrator.store.sessions import SessionStore
-from pyairtable_platform.llm_orchestrator.wakeups import Wakeups
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 from pyairtable_protos.workspaces.v1 import workspace_pb2
 

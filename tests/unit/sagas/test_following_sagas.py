@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_platform.sagas.changes import Changes
 from pyairtable_platform.sagas.model import Saga, SagaState
 from pyairtable_platform.sagas.store import SagaStore
@@ -35,8 +36,8 @@ class OneSaga:
         return self.saga
 
 
-def following(store: OneSaga) -> tuple[Changes, list[Saga], asyncio.Task[None]]:
-    changes, heard = Changes(cast(SagaStore, store)), list[Saga]()
+def following(store: OneSaga, wakeups: Wakeups | None = None) -> tuple[Changes, list[Saga], asyncio.Task[None]]:
+    changes, heard = Changes(cast(SagaStore, store), wakeups or Wakeups()), list[Saga]()
 
     async def follow() -> None:
         async for each in changes.follow(saga()):
@@ -51,13 +52,13 @@ async def settled() -> None:
 
 
 async def test_each_change_is_heard_and_costs_one_look() -> None:
-    store = OneSaga()
-    changes, heard, task = following(store)
+    store, wakeups = OneSaga(), Wakeups()
+    _, heard, task = following(store, wakeups)
     await settled()
     assert (len(heard), store.reads) == (1, 1), "one look, for what changed before it was followed"
     for number in range(3):
         store.change(SagaState.COMPLETED if number == 2 else SagaState.RUNNING)
-        changes.heard("s1")
+        wakeups.wake("s1")
         await settled()
         assert (heard[-1], len(heard), store.reads) == (store.saga, number + 2, number + 2)
     await asyncio.wait_for(task, 10)
@@ -73,18 +74,18 @@ async def test_a_change_that_nobody_told_of_is_found() -> None:
 
 
 async def test_a_change_during_the_look_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyairtable_platform.sagas.changes.LOOK_SECONDS", 3600.0)  # nothing but the wake-up helps
-    store = OneSaga()
+    monkeypatch.setattr("pyairtable_platform.sagas.changes.until_woken", lambda woken: woken.wait())
+    store, wakeups = OneSaga(), Wakeups()
 
     class Late(OneSaga):
         async def read(self, saga_id: str) -> Saga:
             before = await store.read(saga_id)
             if store.reads == 1:  # it ends right after it was read
                 store.change(SagaState.COMPLETED)
-                changes.heard(saga_id)
+                wakeups.wake(saga_id)
             return before
 
-    changes, heard, task = following(Late())
+    _, heard, task = following(Late(), wakeups)
     await asyncio.wait_for(task, 30)
     assert heard[-1].state is SagaState.COMPLETED
 

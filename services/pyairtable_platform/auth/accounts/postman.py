@@ -6,7 +6,6 @@ import asyncio
 import email.policy
 import hashlib
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pyairtable_platform.common.database import NO_WORKSPACE, transaction
 from pyairtable_platform.common.errors import FailedPrecondition, PyAirtableError, Unavailable
+from pyairtable_platform.common.wakeups import until_woken
 
 from . import letters, templates
 from .sealing import Secrets
@@ -137,8 +137,7 @@ class Postman:
                     pass
             except PyAirtableError as error:
                 log.warning("letters wait", extra={"reason": str(error.reason)})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), LOOK_SECONDS)
+            await until_woken(self._told, LOOK_SECONDS)
 
     async def send_next(self) -> bool:
         """Send a letter; False when none waits."""

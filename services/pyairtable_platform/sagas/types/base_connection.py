@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +9,10 @@ from pydantic import Field
 from pyairtable_platform.common.errors import Denied, NotFound, Reason
 from pyairtable_platform.sagas.definition import SKIPPED, Done, Input, SagaType, Step, StepCall, Who
 from pyairtable_platform.sagas.ports import Platform
+
+from .labels import dns_label
+
+LONGEST_NAME = 63
 
 Access = Literal["ReadOnly", "ReadWrite", "Schema"]
 
@@ -69,7 +72,7 @@ async def read_schema(platform: Platform, call: StepCall) -> Done:
             base=call.input["base_id"],
             table=missing[0],
         )
-    name = call.input["name"] or binding_name(verified["name"], call.input["base_id"])
+    name = call.input["name"] or dns_label(verified["name"], LONGEST_NAME) or call.input["base_id"].lower()
     return Done({"name": name, "tables": len(call.input["tables"] or verified["tables"])})
 
 
@@ -93,12 +96,6 @@ async def apply_template(platform: Platform, call: StepCall) -> Done:
     if not given["template"]:
         return SKIPPED
     return Done(await platform.provisioning.apply_template(given["workspace"], given["base_id"], given["template"]))
-
-
-def binding_name(name: str, base_id: str) -> str:
-    """A name for a binding that resembles the base's name in Airtable; the id where nothing is left of it."""
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
-    return label or base_id.lower()
 
 
 BASE_CONNECTION = SagaType(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
 from pydantic import Field
 
 from pyairtable_platform.sagas.definition import Done, Input, SagaType, Step, StepCall, Who
 from pyairtable_platform.sagas.ports import Platform
 
+from .labels import dns_label
 from .workspace_steps import ACTIVATE, DECLARE, RESERVE, account_of, release, reserved_name
 
 LONGEST_NAME = 40
@@ -33,7 +31,7 @@ async def undo_create_profile(platform: Platform, call: StepCall) -> None:
 
 async def reserve(platform: Platform, call: StepCall) -> Done:
     account = await account_of(platform, call.input["user_id"])
-    wanted = label_of(account.user_name)
+    wanted = dns_label(account.user_name, LONGEST_NAME) or FALLBACK_NAME
     name = await platform.provisioning.reserve(wanted, account.user_name or wanted, account, call.key, any_name=True)
     return Done({"workspace": name})
 
@@ -42,13 +40,6 @@ async def welcome(platform: Platform, call: StepCall) -> Done:
     values = {"workspace": reserved_name(call)}
     await platform.accounts.send_letter(call.input["user_id"], "welcome", values, call.key)
     return Done()
-
-
-def label_of(user_name: str) -> str:
-    """A DNS label that resembles a user name: "Åsa.B" -> "asa-b"."""
-    plain = unicodedata.normalize("NFKD", user_name).encode("ascii", "ignore").decode().lower()
-    label = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_NAME].strip("-")
-    return label or FALLBACK_NAME
 
 
 USER_ONBOARDING = SagaType(

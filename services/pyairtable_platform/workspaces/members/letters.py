@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -23,6 +22,7 @@ from pyairtable_platform.common.errors import (
     Unauthenticated,
     Unavailable,
 )
+from pyairtable_platform.common.wakeups import until_woken
 from pyairtable_platform.workspaces.store import WorkspaceStore
 
 from .accounts import Accounts, LetterSender
@@ -73,9 +73,7 @@ class Letters:
                     pass
             except Unavailable as error:
                 log.debug("letters wait", extra={"cause": error.message})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._hinted.wait()
+            await until_woken(self._hinted, LOOK_SECONDS)
 
     async def send_one(self) -> bool:
         """Send the letter that waits longest; whether there was one."""
