@@ -18,7 +18,7 @@ from typing import Any
 from pyairtable_platform.common.errors import Unavailable
 
 from .metrics import STORE_SWITCHES
-from .windows import Answer, Ask, Granted, Pace, PermitStore, StoreAway, Wait, Window
+from .windows import SHORTEST_WAIT, Answer, Ask, Granted, Pace, PermitStore, StoreAway, Wait, Window
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Limiter:
         if isinstance(answer, Wait):
             if answer.paused:
                 self._note_pause(ask.names[0], answer.seconds)
-            return answer
+            return Wait(max(answer.seconds, SHORTEST_WAIT), answer.paused)
         after = self.clock()
         self._record(ask, after + answer.delay)
         # By the store's clock the question came after `before` and its answer was given before `after`.
@@ -229,7 +229,7 @@ class Limiter:
                 )
             if self._window(name).place_at(now, share) > now:
                 expected = self._window(name).place_at(now, share, expected_by=self.pace)
-                return Wait(max(0.005, expected - now))
+                return Wait(max(SHORTEST_WAIT, expected - now))
         self._last_own_grant = now
         return Granted()
 

@@ -17,6 +17,10 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+SHORTEST_WAIT = 0.005
+"""Seconds. The clocks of a store and of its callers differ in their grain: a wait below it has passed at once for the
+caller and not at all for the store, which would be asked again and again.
+"""
 GRANT_AHEAD = 0.04
 """Permits are granted up to so many seconds before their time, so that the way from the store costs nothing of it."""
 
