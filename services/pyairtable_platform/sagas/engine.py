@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 DBOS_SCHEMA = "sagas_dbos"
 QUEUE = "sagas"
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25
 
 APPLICATION_VERSION = "1"
 """DBOS resumes a workflow only under the version that it began with. Pinned, because a rolling upgrade would strand
