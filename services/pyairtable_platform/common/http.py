@@ -16,8 +16,8 @@ from functools import cache, partial
 from typing import Any
 
 import orjson
+from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -62,7 +62,12 @@ def build_app(
         Route("/openapi.json", Described(title, version, routes).answer),
         *([Route("/metrics", answer_metrics)] if settings.enable_metrics else []),
     ]
-    app = Starlette(
+    app = FastAPI(
+        title=title,
+        version=version,
+        openapi_url=None,  # the contract is described by its RPCs (Described)
+        docs_url=None,
+        redoc_url=None,
         routes=[*kit, *routes],
         exception_handlers=dict.fromkeys((Exception, PyAirtableError, HTTPException, MethodNotAllowed), answer_error),
     )
@@ -260,7 +265,7 @@ class BoundedBody:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The hook of Starlette: errors of routes, unknown addresses and wrong verbs."""
+    """FastAPI's hook: errors of routes, unknown addresses and wrong verbs."""
     return error_response(error, context.current())
 
 
