@@ -11,7 +11,7 @@ import pytest
 from pyairtable_platform.common.errors import FailedPrecondition, Unavailable
 from pyairtable_platform.sagas.definition import StepCall
 from pyairtable_platform.sagas.model import Json
-from pyairtable_platform.sagas.ports import FieldOf, Platform, Row, TableOf, TableSchema, Written
+from pyairtable_platform.sagas.ports import FieldOf, Interrupted, Platform, Row, TableOf, TableSchema, Written
 from pyairtable_platform.sagas.table_plan import plan_rows
 from pyairtable_platform.sagas.types import table_sync
 
@@ -26,6 +26,7 @@ GIVEN = {
     "allow_delete": True,
     "max_changes": 1000,
     "typecast": False,
+    "dry_run": False,
 }
 FIELDS = (FieldOf("f1", "Name", "singleLineText", {}), FieldOf("f2", "Hours", "number", {}))
 
@@ -83,7 +84,10 @@ async def planned(gateway: Gateway) -> tuple[Platform, StepCall]:
     async def note(memo: Json) -> None:
         memos["apply"] = memo
 
-    call = StepCall("s", "plan", GIVEN, {}, "", "", memos, note)
+    async def go_on() -> None:
+        return None
+
+    call = StepCall("s", "plan", GIVEN, {}, "", "", memos, note, go_on)
     memos["plan"] = (await table_sync.plan(platform, call)).memo or {}
     return platform, replace(call, step="apply")
 
@@ -96,8 +100,34 @@ async def test_the_table_gets_the_rows_of_the_other() -> None:
     gateway = Gateway()
     platform, call = await planned(gateway)
     done = await table_sync.apply(platform, call)
-    assert done.output == {"rows_written": 69 + 50 + 1}
+    assert done.output["rows_written"] == 69 + 50 + 1
     assert contents(gateway) == sorted(gateway.tables["source"].values(), key=lambda cells: str(cells["Name"]))
+
+
+async def test_the_undo_list_names_every_row_and_what_it_held() -> None:
+    gateway = Gateway()
+    platform, call = await planned(gateway)
+    listed = (await table_sync.apply(platform, call)).output["undo_list"]
+    assert len(listed) == 69 + 50 + 1
+    assert listed[0] == {"action": "update", "record_id": "t1", "before": {"Hours": None}}
+    assert listed[-1] == {"action": "delete", "record_id": "t900", "before": {"Name": "gone", "Hours": 4}}
+    assert all(row["record_id"] in gateway.tables["target"] for row in listed if row["action"] == "create")
+
+
+async def test_a_cancellation_stops_between_two_chunks_and_the_table_is_put_back() -> None:
+    gateway = Gateway()
+    before = contents(gateway)
+    platform, call = await planned(gateway)
+
+    async def cancelled_after_two() -> None:
+        if len(gateway.answers) == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await table_sync.apply(platform, replace(call, stop_here=cancelled_after_two))
+    assert len(gateway.answers) == 2
+    await table_sync.undo(platform, call)
+    assert contents(gateway) == before
 
 
 @pytest.mark.parametrize("loses_answer", [False, True])

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pydantic import Field
 
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, OutcomeUnknown, Reason
-from pyairtable_platform.sagas.definition import Done, Input, SagaType, Step, StepCall, Who
+from pyairtable_platform.sagas.definition import SKIPPED, Done, Input, SagaType, Step, StepCall, Who
 from pyairtable_platform.sagas.model import Json
 from pyairtable_platform.sagas.ports import FieldOf, Platform, Row, TableOf, TableSchema, Written
 from pyairtable_platform.sagas.table_plan import Plan, pair_fields, plan_rows, restorable_fields
@@ -21,6 +21,8 @@ from pyairtable_platform.sagas.table_plan import Plan, pair_fields, plan_rows, r
 ROWS_AT_ONCE = 50
 """Rows of a chunk: five calls to Airtable, about a second of its rate limit."""
 LONGEST_SECONDS = 900.0
+MOST_PREVIEWED = 100
+"""Changes that a dry run shows; it counts all of them."""
 BASE = r"^app[A-Za-z0-9]{14}$"
 TABLE = r"^tbl[A-Za-z0-9]{14}$"
 
@@ -46,6 +48,8 @@ class TableSync(Input):
     """A plan with more changes is refused."""
     typecast: bool = False
     """Whether Airtable may create choices that the table does not have."""
+    dry_run: bool = False
+    """Whether only the plan is made: what would change is told, and nothing is written."""
 
 
 def target_of(given: Json) -> TableOf:
@@ -73,20 +77,26 @@ async def plan(platform: Platform, call: StepCall) -> Done:
         names,
         allow_delete=given["allow_delete"],
     )
+    counts = {"creates": len(found.create), "updates": len(found.update), "deletes": len(found.delete)}
+    told = {**counts, "unchanged": found.unchanged, "skipped_fields": skipped}
+    if given.get("dry_run"):
+        return Done({**told, "changes": preview(found)})
     if found.changes > given["max_changes"]:
         raise FailedPrecondition(
             f"the plan holds {found.changes} changes, more than max_changes ({given['max_changes']}): nothing was "
             "written; raise max_changes"
         )
-    counts = {"creates": len(found.create), "updates": len(found.update), "deletes": len(found.delete)}
-    return Done({**counts, "unchanged": found.unchanged, "skipped_fields": skipped}, memo=found.to_json())
+    return Done(told, memo=found.to_json())
 
 
 async def apply(platform: Platform, call: StepCall) -> Done:
     """Updates, then new rows, then deletions, so that a failure midway loses nothing."""
+    if call.input.get("dry_run"):
+        return SKIPPED
     chunks = planned_chunks(call)
     noted: list[list[Json]] = list(call.memo.get("written", []))
     for number in range(len(noted), len(chunks)):
+        await call.stop_here()
         await call.note({"written": noted, "begun": number + 1})
         outcomes = await write(platform, call, number, *chunks[number])
         require_known(outcomes)
@@ -94,11 +104,14 @@ async def apply(platform: Platform, call: StepCall) -> Done:
         # Noted before it is judged: the rows that a chunk did write must be taken back too.
         await call.note({"written": noted, "begun": number + 1})
         require_all(outcomes)
-    return Done({"rows_written": sum(map(len, noted))}, memo={"written": noted, "begun": len(noted)})
+    output = {"rows_written": sum(map(len, noted)), "undo_list": undo_list(chunks, noted)}
+    return Done(output, memo={"written": noted, "begun": len(noted)})
 
 
 async def undo(platform: Platform, call: StepCall) -> None:
     """Take every chunk back, the last first; the one in doubt is first asked for again, under its key."""
+    if call.input.get("dry_run"):
+        return
     chunks = planned_chunks(call)
     noted: list[list[Json]] = list(call.memo.get("written", []))
     if len(noted) < call.memo.get("begun", 0):
@@ -139,6 +152,24 @@ async def take_back(
         back = await platform.airtable.create(table, [row["before"] for row in done], key, typecast=False)
     require_known(back)
     require_all(back)
+
+
+def preview(found: Plan) -> list[Json]:
+    """The first changes of a plan, as a dry run tells them."""
+    rows = [{"action": "update", **row} for row in found.update]
+    rows += [{"action": "create", **row} for row in found.create]
+    rows += [{"action": "delete", **row} for row in found.delete]
+    return rows[:MOST_PREVIEWED]
+
+
+def undo_list(chunks: Sequence[tuple[str, list[Json]]], noted: Sequence[Sequence[Json]]) -> list[Json]:
+    """What puts the table back, row by row: delete what was created, give what was updated or deleted its old cells."""
+    listed = []
+    for (kind, rows), outcomes in zip(chunks, noted, strict=True):
+        for row, outcome in zip(rows, outcomes, strict=True):
+            changed = {"action": kind, "record_id": outcome["record_id"]}
+            listed.append(changed if kind == "create" else {**changed, "before": row["before"]})
+    return listed
 
 
 def require_known(outcomes: Sequence[Written]) -> None:
@@ -185,8 +216,13 @@ TABLE_SYNC = SagaType(
     workspace=lambda given: str(given.workspace),
     who=Who.WRITE,
     steps=(
-        Step("plan", plan, seconds=LONGEST_SECONDS),
+        Step("plan", plan, seconds=LONGEST_SECONDS, can_stop=True),
         Step("apply", apply, undo, seconds=LONGEST_SECONDS),
     ),
-    output=lambda given, results: {**results["plan"], **results["apply"]},
+    # The undo list may be long: it stands with its step (ListSteps).
+    output=lambda given, results: {
+        **results["plan"],
+        "dry_run": bool(given.get("dry_run")),
+        "rows_written": results["apply"].get("rows_written", 0),
+    },
 )
