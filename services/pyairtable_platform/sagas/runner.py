@@ -141,11 +141,16 @@ class Runner:
             verdict = await course.durable.step(name, attempt.make)
             if verdict["kind"] != "retry":
                 return verdict
-            pause = course.durable.sleep(verdict["seconds"])
-            with suppress(Interrupted):  # the next attempt finds it out
-                await (
-                    pause if going_back else unless_cancelled(pause, self._cancellations.asked(course.claim.saga_id))
-                )
+            await self._pause(course, verdict["seconds"], going_back)
+
+    async def _pause(self, course: Course, seconds: float, going_back: bool) -> None:
+        """Wait before the next attempt, which finds out by itself why it was not for so long."""
+        pause = course.durable.sleep(seconds)
+        if going_back:
+            await pause
+            return
+        with suppress(Interrupted):
+            await unless_cancelled(pause, self._cancellations.asked(course.claim.saga_id))
 
 
 @dataclass(frozen=True)
