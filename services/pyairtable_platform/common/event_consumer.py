@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .errors import DeadlineExceeded, Unavailable
 from .event import Event, set_aside_of, stream_of
+from .tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Consumer:
                 await self._read(keeping)
         finally:
             self._waits_for = ""
-            await end(keeping)
+            await end(keeping)  # else the lock is kept, and no replica reads
             with suppress(RedisError, OSError):  # it ends by itself, too
                 await lock.release()
 
@@ -207,12 +208,3 @@ class Consumer:
         await pipeline.execute()
         SET_ASIDE.labels(self._group, area).inc()
         log.error("an event was set aside", extra={"group": self._group, "stream": aside, "cause": why})
-
-
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it ends. Once is not enough: redis-py swallows a cancellation that meets an error of its own,
-    and a lock that is kept on by a task of which nobody knows would keep every replica from reading."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=BLOCK_SECONDS)
-    await asyncio.gather(task, return_exceptions=True)

@@ -34,6 +34,7 @@ from .interceptors import Addressed, CallInterceptor, Count
 from .logs import configure_logging
 from .rest.handler import rest_routes
 from .settings import ServiceSettings, load
+from .tasks import end
 from .tracing import configure_tracing
 
 log = logging.getLogger(__name__)
@@ -212,9 +213,7 @@ class RunningService:
         if self._own_channel is not None:
             await self._own_channel.channel.close()
         await self._access.close()
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await end(*background)
         log.info("stopped")
 
     async def _start_grpc(self) -> int:

@@ -23,6 +23,7 @@ from pyairtable_platform.common.errors import (
     Reason,
     Unavailable,
 )
+from pyairtable_platform.common.tasks import end
 
 from .definition import Catalog, Done, SagaType, Step, StepCall
 from .model import Json, Saga, SagaState, StepRecord, StepState
@@ -275,9 +276,7 @@ async def unless_cancelled(work: Awaitable[T], asked: Awaitable[None]) -> T:
             return tasks[0].result()
         raise Interrupted
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def patiently(write: Callable[[], Awaitable[T]]) -> T:

@@ -54,6 +54,8 @@ _TOLD_OF_NOBODY = text(
     "subject = CASE WHEN subject = :user_id THEN 'erased' ELSE subject END "
     "WHERE principal = :principal OR subject = :user_id"
 )
+# Nobody is left who could read it, and it names people whom the person invited.
+_FORGET_LOG = text("DELETE FROM audit_log WHERE tenant = ANY(:tenants)")
 # The names of workspaces that end with a person were made of theirs. A step that comes again is refused.
 _FORGET_ANSWERS = text(
     "UPDATE effects SET state = 'undone', undone_at = now(), answer = NULL WHERE state = 'done' "
@@ -116,6 +118,7 @@ class People:
             await events.record(connection, event)
         ended = [workspace.name for workspace in plan.ending]
         await connection.execute(_FORGET_ANSWERS, {"ended": ended})
+        await connection.execute(_FORGET_LOG, {"tenants": [workspace.tenant for workspace in plan.ending]})
         counts = {"workspaces": len(plan.ending), "memberships": len(plan.ending) + len(plan.staying)}
         return {**counts, **await _forget(writing, values)}
 

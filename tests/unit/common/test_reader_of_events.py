@@ -16,6 +16,7 @@ class Stubborn:
 
     def __init__(self) -> None:
         self.turns = 0
+        self.second_turn = asyncio.Event()
         self.released = asyncio.Event()
         self._is_kept = asyncio.Event()
         self._swallows = 1
@@ -25,6 +26,8 @@ class Stubborn:
 
     async def acquire(self, **_: Any) -> bool:
         self.turns += 1
+        if self.turns == 2:
+            self.second_turn.set()
         return True
 
     async def reacquire(self) -> None:
@@ -50,7 +53,6 @@ async def test_a_turn_ends_although_a_cancellation_was_swallowed() -> None:
     reading = asyncio.create_task(consumer.run())
     async with asyncio.timeout(30):
         await valkey.released.wait()
-        while valkey.turns < 2:
-            await asyncio.sleep(0.02)
+        await valkey.second_turn.wait()
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
