@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from pyairtable_platform.common.errors import FailedPrecondition, Unavailable
+from pyairtable_platform.common.errors import FailedPrecondition, OutcomeUnknown, Unavailable
 from pyairtable_platform.sagas.definition import StepCall
 from pyairtable_platform.sagas.model import Json
 from pyairtable_platform.sagas.ports import FieldOf, Interrupted, Platform, Row, TableOf, TableSchema, Written
@@ -42,6 +42,7 @@ class Gateway:
         self.answers: dict[str, list[Written]] = {}
         self.dies_at = -1
         self.loses_answer = False
+        self.is_in_doubt = False
 
     async def table(self, table: TableOf) -> TableSchema:
         return TableSchema(table.table, table.table, FIELDS)
@@ -62,6 +63,8 @@ class Gateway:
         if key in self.answers:
             return self.answers[key]
         dies = len(self.answers) == self.dies_at
+        if dies and self.is_in_doubt:
+            return self._in_doubt(key, rows)
         if dies and not self.loses_answer:
             raise FailedPrecondition("no")
         for record_id, cells, _ in rows:
@@ -73,6 +76,13 @@ class Gateway:
         self.answers[key] = [Written(record_id, state) for record_id, _, state in rows]
         if dies:
             raise Unavailable("the answer was lost")
+        return self.answers[key]
+
+    def _in_doubt(self, key: str, rows: list[tuple[str, Json | None, str]]) -> list[Written]:
+        """Write every other row, and say of none whether it was: the answer that this key has for ever."""
+        self.dies_at = -1
+        self._write(f"{key}-half", rows[::2])
+        self.answers[key] = [Written("", "unknown") for _ in rows]
         return self.answers[key]
 
 
@@ -141,6 +151,32 @@ async def test_wherever_it_fails_the_table_is_put_back(at: int, loses_answer: bo
         await table_sync.apply(platform, call)
     gateway.dies_at = -1
     await table_sync.undo(platform, call)
+    await table_sync.undo(platform, call)
+    assert contents(gateway) == before
+
+
+async def test_a_chunk_that_failed_before_a_crash_is_not_passed_over() -> None:
+    gateway = Gateway()
+    platform, call = await planned(gateway)
+    gateway.is_in_doubt, gateway.dies_at = True, 1
+    for _ in range(2):
+        with pytest.raises(FailedPrecondition):
+            await table_sync.apply(platform, call)
+
+
+@pytest.mark.parametrize("in_undo", [False, True], ids=["applying", "undoing"])
+@pytest.mark.parametrize("at", range(4))
+async def test_what_nobody_knows_is_found_out_by_a_look(at: int, in_undo: bool) -> None:
+    """The gateway has one answer for a key for ever, also when that is "unknown"."""
+    gateway = Gateway()
+    before = contents(gateway)
+    platform, call = await planned(gateway)
+    gateway.is_in_doubt = True
+    if in_undo:
+        await table_sync.apply(platform, call)
+    gateway.dies_at = len(gateway.answers) + at
+    with pytest.raises((FailedPrecondition, OutcomeUnknown)):
+        await (table_sync.undo if in_undo else table_sync.apply)(platform, call)
     await table_sync.undo(platform, call)
     assert contents(gateway) == before
 
