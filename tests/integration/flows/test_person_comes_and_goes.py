@@ -25,7 +25,7 @@ async def test_an_event_that_comes_twice_gives_one_onboarding(installation: Inst
     await installation.person("onno")  # heard after the repeat
     assert [row["state"] for row in await installation.rows(ONBOARDINGS, first.user_id)] == ["COMPLETED"]
     spaces = (await first.ask("ListMyWorkspaces")).workspaces
-    assert [space.workspace.name for space in spaces] == [first.workspace]
+    assert [space.name for space in spaces] == [first.workspace]
 
 
 async def test_an_emptied_valkey_loses_no_onboarding(installation: Installation) -> None:

@@ -287,12 +287,18 @@ async def test_a_cancelled_saga_does_not_wait_for_what_is_away(team: Team) -> No
 
 
 async def test_a_saga_that_could_not_be_undone_is_resumed_when_it_can(team: Team) -> None:
-    team.fill([{"Name": "b", "Hours": 2}, {"Name": "c"}], [{"Name": "b", "Hours": 7}])
+    new = [{"Name": f"n{n:03}"} for n in range(10)] + [{"Name": "z", "State": "lost"}]
+    team.fill([{"Name": "b", "Hours": 2}, *new], [{"Name": "b", "Hours": 7}])
     before = team.rows()
-    team.installation.airtable.fault("status", status=503, times=None, match={"method": "POST", "base": BASE})
+    team.installation.airtable.fault("status", status=503, times=None, match={"method": "DELETE", "base": BASE})
     saga, _ = await team.editor.start("table_sync", **team.sync())
-    await in_trouble(team, saga.saga_id, "apply")
-    assert team.rows() == {"b": (2, None)}, "the update came through"
+
+    async def cannot_be_undone() -> bool:
+        step = (await team.owner.steps(saga.saga_id))["apply"]
+        return step.state == rpc.STEP_STATE_COMPENSATING and step.attempts > 2  # one to do it, one to undo it, again
+
+    await until(cannot_be_undone, "an attempt to undo")
+    assert len(team.rows()) == 11 and team.rows()["b"] == (2, None)
     await team.owner.ask("DisconnectBase", workspace=team.name, base=BASE)
     ended = await team.owner.end_of(saga.saga_id)
     assert state_of(ended) == "FAILED", ended
