@@ -85,7 +85,7 @@ class Team:
 @pytest.fixture
 async def team(installation: Installation) -> AsyncIterator[Team]:
     """The team; it is made once."""
-    names = ("tora", "edda", "vera", "frank")
+    names = ("tora", "edda", "vera", "olga")
     owner, editor, viewer, stranger = await asyncio.gather(*map(installation.person, names))
     team = Team(installation, owner, editor, viewer, stranger, "", "")
     if len((await owner.ask("ListMembers", workspace=owner.workspace)).members) == 1:
@@ -295,7 +295,9 @@ async def test_a_saga_that_could_not_be_undone_is_resumed_when_it_can(team: Team
 
     async def cannot_be_undone() -> bool:
         step = (await team.owner.steps(saga.saga_id))["apply"]
-        return step.state == rpc.STEP_STATE_COMPENSATING and step.attempts > 2  # one to do it, one to undo it, again
+        return bool(
+            step.state == rpc.STEP_STATE_COMPENSATING and step.attempts > 2
+        )  # one to do it, one to undo it, again
 
     await until(cannot_be_undone, "an attempt to undo")
     assert len(team.rows()) == 11 and team.rows()["b"] == (2, None)
@@ -328,7 +330,7 @@ async def followed(caller: Caller, saga_id: str, seen: list[str]) -> None:
 async def test_streams_end_with_the_right_to_look_the_replica_or_the_saga(team: Team) -> None:
     """Three people follow one saga, which does not change: one is removed, one logs out, one loses the replica."""
     installation = team.installation
-    guest = await installation.person("greta")
+    guest = await installation.person("onno")
     await installation.join(team.owner, guest, "viewer")
     saga_id = await waiting_saga(team)
     # Nothing of the saga changes while its attempt waits; so what ends a stream is not a change.
