@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -235,23 +235,29 @@ class Installation:
 
     async def rows(self, query: str, *values: Any) -> list[Any]:
         """Ask the database itself, past the services and their row security."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            await connection.execute("SET app.workspace = '*'")
+        async with self._database() as connection:
             return list(await connection.fetch(query, *values))
-        finally:
-            await connection.close()
 
     async def tables(self) -> dict[str, str]:
         """Every table of every schema of ours, as one text each."""
-        names = await self.rows(
+        query = (
             "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables "
             "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'"
         )
-        return {row["name"]: await self._text_of(row["name"]) for row in names}
+        found = {}
+        async with self._database() as connection:
+            for name in [row["name"] for row in await connection.fetch(query)]:
+                lines = await connection.fetch(f"SELECT t::text AS line FROM {name} AS t")  # noqa: S608
+                found[name] = "\n".join(row["line"] for row in lines)
+        return found
 
-    async def _text_of(self, table: str) -> str:
-        return "\n".join(row["line"] for row in await self.rows(f"SELECT t::text AS line FROM {table} AS t"))  # noqa: S608
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[Any]:
+        connection = await asyncpg.connect(self.database_url, server_settings={"app.workspace": "*"})
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
 class Life:
