@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .errors import DeadlineExceeded, Unavailable
 from .event import Event, set_aside_of, stream_of
+from .tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,7 @@ class Consumer:
                 await self._read(keeping)
         finally:
             self._waits_for = ""
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            await end(keeping)  # else the lock is kept, and no replica reads
             with suppress(RedisError, OSError):  # it ends by itself, too
                 await lock.release()
 

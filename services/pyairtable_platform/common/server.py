@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,11 +34,11 @@ from .interceptors import Addressed, CallInterceptor, Count
 from .logs import configure_logging
 from .rest.handler import rest_routes
 from .settings import ServiceSettings, load
+from .tasks import end
 from .tracing import configure_tracing
 
 log = logging.getLogger(__name__)
 
-CANCEL_AGAIN_SECONDS = 1.0
 
 S = TypeVar("S", bound=ServiceSettings)
 Background = Callable[[], Awaitable[None]]
@@ -214,7 +214,7 @@ class RunningService:
         if self._own_channel is not None:
             await self._own_channel.channel.close()
         await self._access.close()
-        await end(background)
+        await end(*background)
         log.info("stopped")
 
     async def _start_grpc(self) -> int:
@@ -315,18 +315,6 @@ async def run_forever(task: Background) -> None:
     """Run a background task, which should not end by itself."""
     await task()
     raise RuntimeError("a background task ended, which it should not")
-
-
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their ends.
-
-    Asked again: before Python 3.12 asyncio.wait_for, which libraries use, may forget that it was cancelled.
-    """
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
+from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.wakeups import Wakeups, patiently, until_woken
 
 from .model import Saga
 from .store import SagaStore
+
+LOOK_FOR_CANCELLATION_SECONDS = 5.0
 
 
 class Changes:
@@ -26,8 +29,9 @@ class Changes:
         self._is_closed = True
         self._wakeups.wake_all()
 
-    async def follow(self, saga: Saga) -> AsyncIterator[Saga]:
-        """The saga, and again after each change, until it has ended."""
+    async def follow(self, saga: Saga, still: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Saga]:
+        """The saga, and again after each change, until it has ended. `still` is asked from time to time, and raises
+        when whoever follows may not any more."""
         with self._wakeups.waiting_for(saga.saga_id) as woken:
             yield saga
             while not saga.state.has_ended and not self._is_closed:
@@ -40,6 +44,8 @@ class Changes:
                     yield saga
                 if not saga.state.has_ended:
                     await until_woken(woken)
+                    if still is not None:
+                        await still()
 
     async def end_of(self, saga: Saga, seconds: float) -> Saga:
         """The saga when it has ended, or as it is after some seconds."""
@@ -48,3 +54,17 @@ class Changes:
                 async for latest in self.follow(saga):
                     saga = latest
         return saga
+
+    async def asked(self, saga_id: str) -> None:
+        """Return when somebody asks to cancel a saga, or has. While the database is away nobody does."""
+        with self._wakeups.waiting_for(saga_id) as woken:
+            while True:
+                woken.clear()
+                with suppress(Unavailable):
+                    if await self._store.is_cancel_asked(saga_id):
+                        return
+                await until_woken(woken, LOOK_FOR_CANCELLATION_SECONDS)
+
+    async def is_asked(self, saga_id: str) -> bool:
+        """Whether somebody has asked to cancel a saga."""
+        return await self._store.is_cancel_asked(saga_id)

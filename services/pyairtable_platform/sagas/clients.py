@@ -20,8 +20,8 @@ from pyairtable_protos.workspaces.v1 import (
 )
 
 from .model import Json
+from .people import People
 from .ports import Account
-from .store import SagaStore
 
 _ACCESS = {
     "ReadOnly": workspace_pb2.BASE_ACCESS_READ_ONLY,
@@ -130,13 +130,13 @@ class GrpcProvisioning:
 class GrpcPersonData:
     """ports.PersonData: the other services over gRPC, and our own sagas."""
 
-    def __init__(self, channels: Mapping[str, ServiceChannel], own: SagaStore) -> None:
+    def __init__(self, channels: Mapping[str, ServiceChannel], own: People) -> None:
         self._channels = channels
         self._own = own
 
     async def erase(self, service: str, user_id: str, key: str, *, dry_run: bool) -> dict[str, int]:
         if service == "sagas":
-            change = self._own.count_of_person if dry_run else self._own.make_nobodys
+            change = self._own.check if dry_run else self._own.erase
             return {"sagas": await change(user_id)}
         channel = self._channels[service]
         stub: Any = person_data_pb2_grpc.PersonDataServiceStub(channel.channel)

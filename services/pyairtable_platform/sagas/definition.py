@@ -49,7 +49,10 @@ class Note(Protocol):
 
 @dataclass(frozen=True)
 class StepCall:
-    """What a step is called with. The same `key` in every attempt, so that receivers can tell repetitions."""
+    """What a step is called with. The same `key` in every attempt, so that receivers can tell repetitions.
+
+    `stop_here` raises when the saga was cancelled: for where a long step can stop, its undo knowing how far it is.
+    """
 
     saga_id: str
     step: str
@@ -59,6 +62,7 @@ class StepCall:
     tenant: str
     memos: Mapping[str, Json]
     note: Note
+    stop_here: Callable[[], Awaitable[None]]
 
     @property
     def key(self) -> str:
@@ -79,7 +83,8 @@ Undo = Callable[[Platform, StepCall], Awaitable[None]]
 class Step:
     """A step. It must be repeatable under its key; `undo` must be so too, and hold even when `do` never arrived.
 
-    `retried_reasons` are refusals that pass by themselves here, for example of what has not got about yet.
+    `retried_reasons` are refusals that pass by themselves here, for example of what has not got about yet. One that
+    `can_stop` only reads: a cancellation stops it at once, wherever it is.
     """
 
     name: str
@@ -88,6 +93,7 @@ class Step:
     attempts: int = 10
     seconds: float = 10.0
     retried_reasons: frozenset[Reason] = frozenset()
+    can_stop: bool = False
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .engine import DbosEngine
 from .executors import Lease
 from .journal import PostgresJournal
 from .onboarding import Onboarding
+from .people import People
 from .ports import Durable, Platform
 from .rows import NOTIFY_CHANNEL, SCHEMA
 from .runner import Runner
@@ -60,20 +61,25 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         access = open_access(settings)
         registry = WorkspaceRegistry(workspaces)
         store = SagaStore(engine)
-        people = {"auth": auth, "users": users, "workspaces": workspaces, "chat": chat}
+        keepers = {"auth": auth, "users": users, "workspaces": workspaces, "chat": chat}
+        # The engine needs what runs sagas, which needs people's sagas, which the engine forgets: hence by name.
+        people = People(store, lambda sagas: dbos.forget(sagas))
         platform = Platform(
             accounts=GrpcAccounts(auth),
             profiles=GrpcProfiles(users),
             provisioning=GrpcProvisioning(workspaces),
             airtable=GrpcAirtable(airtable),
-            people=GrpcPersonData(people, store),
+            people=GrpcPersonData(keepers, people),
             workspaces=registry,
         )
         lease = Lease(engine, settings.executor_id, settings.lease_seconds)
 
+        wakeups = Wakeups()
+        changes = Changes(store, wakeups)
+
         async def run(saga_id: str, durable: Durable) -> str:
             journal = PostgresJournal(engine, lease.executor, lost=lease.lose)
-            return await Runner(CATALOG, journal, platform).run(saga_id, durable)
+            return await Runner(CATALOG, journal, platform, changes).run(saga_id, durable)
 
         dbos = DbosEngine(settings.database_dsn(), run, sagas_at_once=settings.sagas_at_once)
         caretaker = Caretaker(
@@ -86,8 +92,6 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             die=partial(os._exit, 1),
         )
         stack.push_async_callback(caretaker.close)
-        wakeups = Wakeups()
-        changes = Changes(store, wakeups)
         listener = Listener(engine, NOTIFY_CHANNEL, heard=wakeups.wake, missed=wakeups.wake_all)
         sagas = Sagas(CATALOG, store, caretaker, changes, registry, access)
         consumer = Consumer(valkey, "sagas", ["user"], Onboarding(sagas).handle)
@@ -101,7 +105,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                     saga_service_pb2.DESCRIPTOR.services_by_name["SagaService"],
                 ),
                 Servicer(
-                    PersonDataServicer(store),
+                    PersonDataServicer(people),
                     person_data_pb2_grpc.add_PersonDataServiceServicer_to_server,
                     person_data_pb2.DESCRIPTOR.services_by_name["PersonDataService"],
                 ),

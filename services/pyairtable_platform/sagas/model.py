@@ -42,6 +42,11 @@ class StepState(enum.StrEnum):
     SKIPPED = "SKIPPED"
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it is neither in progress nor still to come."""
+        return self not in (StepState.PENDING, StepState.RUNNING, StepState.COMPENSATING)
+
+    @property
     def is_done(self) -> bool:
         return self in (StepState.COMPLETED, StepState.SKIPPED)
 

@@ -17,6 +17,10 @@ class Fenced(asyncio.CancelledError):
     """This process does not carry the saga out any more. Ends the task without a trace: another has the last word."""
 
 
+class Interrupted(Exception):
+    """Somebody asked to cancel the saga while it waited, or in a step that can stop."""
+
+
 @dataclass(frozen=True)
 class Account:
     """A person's account. `state` is ACTIVE, DISABLED or UNVERIFIED."""
@@ -216,6 +220,18 @@ class Durable(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; after a crash only for what is left."""
+        ...
+
+
+class Cancellations(Protocol):
+    """Who asks to cancel a saga, at whatever replica."""
+
+    async def asked(self, saga_id: str) -> None:
+        """Return when somebody asks to cancel the saga, or has."""
+        ...
+
+    async def is_asked(self, saga_id: str) -> bool:
+        """Whether somebody has asked to cancel the saga."""
         ...
 
 

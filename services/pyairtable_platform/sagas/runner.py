@@ -9,16 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from pyairtable_platform.common import context
-from pyairtable_platform.common.errors import DeadlineExceeded, Internal, PyAirtableError, Reason, Unavailable
+from pyairtable_platform.common.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Internal,
+    PyAirtableError,
+    Reason,
+    Unavailable,
+)
+from pyairtable_platform.common.tasks import end
 
 from .definition import Catalog, Done, SagaType, Step, StepCall
 from .model import Json, Saga, SagaState, StepRecord, StepState
-from .ports import Claim, Durable, Journal, Outcome, Platform
+from .ports import Cancellations, Claim, Durable, Interrupted, Journal, Outcome, Platform
 from .retries import UNDO_ATTEMPTS, Backoff, is_worth_another
 
 log = logging.getLogger(__name__)
@@ -44,10 +53,18 @@ class Course:
 class Runner:
     """Carries sagas out."""
 
-    def __init__(self, catalog: Catalog, journal: Journal, platform: Platform, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        journal: Journal,
+        platform: Platform,
+        cancellations: Cancellations,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._catalog = catalog
         self._journal = journal
         self._platform = platform
+        self._cancellations = cancellations
         self._backoff = backoff or Backoff()
 
     async def run(self, saga_id: str, durable: Durable) -> str:
@@ -119,11 +136,22 @@ class Runner:
         while True:
             number += 1
             name = f"{'undo ' if going_back else ''}{step.name} {number}"
-            attempt = _Attempt(self._journal, self._platform, self._backoff, course, step, going_back, number)
+            attempt = _Attempt(
+                self._journal, self._platform, self._cancellations, self._backoff, course, step, going_back, number
+            )
             verdict = await course.durable.step(name, attempt.make)
             if verdict["kind"] != "retry":
                 return verdict
-            await course.durable.sleep(verdict["seconds"])
+            await self._pause(course, verdict["seconds"], going_back)
+
+    async def _pause(self, course: Course, seconds: float, going_back: bool) -> None:
+        """Wait before the next attempt, which finds out by itself why it was not for so long."""
+        pause = course.durable.sleep(seconds)
+        if going_back:
+            await pause
+            return
+        with suppress(Interrupted):
+            await unless_cancelled(pause, self._cancellations.asked(course.claim.saga_id))
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,7 @@ class _Attempt:
 
     journal: Journal
     platform: Platform
+    cancellations: Cancellations
     backoff: Backoff
     course: Course
     step: Step
@@ -143,10 +172,14 @@ class _Attempt:
         working = StepState.COMPENSATING if self.going_back else StepState.RUNNING
         saga = await patiently(partial(self.journal.begin_attempt, self.course.claim, self.step.name, working))
         record = saga.step(self.step.name)
-        if record.state is not working:
-            return _verdict_of(saga, record)
+        if record.state.has_ended:
+            return _verdict_of(record)
+        if saga.cancel_asked and not self.going_back:
+            return await self._cancelled(record)
         try:
             done = await self._call(self._step_call(saga, record))
+        except Interrupted:
+            return await self._cancelled(record)
         except PyAirtableError as error:
             return await self._failed(error)
         state = StepState.SKIPPED if done.skipped else StepState.COMPLETED
@@ -160,11 +193,14 @@ class _Attempt:
             with context.entered(work):
                 async with asyncio.timeout(self.step.seconds):
                     if not self.going_back:
-                        return await self.step.do(self.platform, call)
+                        doing = self.step.do(self.platform, call)
+                        if not self.step.can_stop:
+                            return await doing
+                        return await unless_cancelled(doing, self.cancellations.asked(call.saga_id))
                     assert self.step.undo is not None, "only steps with an undo are undone"
                     await self.step.undo(self.platform, call)
                     return Done()
-        except PyAirtableError:
+        except (PyAirtableError, Interrupted):
             raise
         except TimeoutError as error:
             raise DeadlineExceeded(f"there was no answer within {self.step.seconds:.0f} s") from error
@@ -182,7 +218,19 @@ class _Attempt:
             tenant=saga.tenant,
             memos={step.name: step.memo for step in saga.steps if step.memo is not None},
             note=partial(self.journal.note, self.course.claim, record.name),
+            stop_here=partial(self._stop_here, saga.saga_id),
         )
+
+    async def _stop_here(self, saga_id: str) -> None:
+        if not self.going_back and await self.cancellations.is_asked(saga_id):
+            raise Interrupted
+
+    async def _cancelled(self, record: StepRecord) -> Json:
+        """Begin no attempt, or none again. A step that was tried may have had an effect: it counts as given up."""
+        cancelled = Cancelled("it was cancelled", reason=Reason.RUN_CANCELLED)
+        if record.state is not StepState.PENDING:
+            await self._write(StepState.FAILED, cancelled)
+        return {"kind": "cancelled", "error": cancelled.message, "reason": str(cancelled.reason)}
 
     async def _failed(self, error: PyAirtableError) -> Json:
         attempts = UNDO_ATTEMPTS if self.going_back else self.step.attempts
@@ -212,13 +260,23 @@ def _to_undo(saga: Saga, definition: SagaType) -> list[str]:
     return [name for name in reversed(touched) if definition.step(name).undo is not None]
 
 
-def _verdict_of(saga: Saga, record: StepRecord) -> Json:
-    """How a step ended whose end was written, but not remembered, before a crash; or why it is not begun."""
+def _verdict_of(record: StepRecord) -> Json:
+    """How a step ended whose end was written, but not remembered, before a crash."""
     if record.state in (StepState.FAILED, StepState.COMPENSATION_FAILED):
         return {"kind": "failed", "error": f"{record.name}: {record.error}", "reason": record.error_reason}
-    if record.state.is_done or record.state is StepState.COMPENSATED:
-        return {"kind": "done"}
-    return {"kind": "cancelled", "error": "it was cancelled", "reason": str(Reason.RUN_CANCELLED)}
+    return {"kind": "done"}
+
+
+async def unless_cancelled(work: Awaitable[T], asked: Awaitable[None]) -> T:
+    """What comes of `work`; raises Interrupted, and stops it, when somebody asks to cancel the saga first."""
+    tasks: tuple[asyncio.Future[T], asyncio.Future[None]] = asyncio.ensure_future(work), asyncio.ensure_future(asked)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            return tasks[0].result()
+        raise Interrupted
+    finally:
+        await end(*tasks)
 
 
 async def patiently(write: Callable[[], Awaitable[T]]) -> T:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pyairtable_platform.common.errors import (
@@ -45,9 +45,10 @@ class NewSaga:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which sagas a list shows; empty texts mean all."""
+    """Which sagas a list shows; empty texts mean all. `tenant` is one workspace, `workspace` all of its name."""
 
     workspace: str = ""
+    tenant: str = ""
     principal: str = ""
     type: str = ""
     state: str = ""
@@ -72,7 +73,7 @@ class Starting(Protocol):
 class Following(Protocol):
     """Sagas as they change (changes.py)."""
 
-    def follow(self, saga: Saga) -> AsyncIterator[Saga]: ...
+    def follow(self, saga: Saga, still: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Saga]: ...
     async def end_of(self, saga: Saga, seconds: float) -> Saga: ...
 
 
@@ -142,8 +143,10 @@ class Sagas:
         """Sagas of a workspace, or those that the caller started and may see still; the newest first."""
         if who is not None and wanted.workspace:
             await self._require(who, wanted.workspace, READ)
+            # Of this name there may have been another workspace before.
+            wanted = replace(wanted, tenant=self._workspaces.resolve(wanted.workspace).tenant)
         elif who is not None:
-            wanted = Filter(principal=who.principal, type=wanted.type, state=wanted.state)
+            wanted = replace(wanted, principal=who.principal)
         found, following = await self._store.page(wanted, size or DEFAULT_PAGE_SIZE, token)
         return [saga for saga in found if wanted.workspace or await self._may(who, saga, READ)], following
 
@@ -176,10 +179,16 @@ class Sagas:
 
     async def watch(self, who: Identity | None, saga_id: str) -> AsyncIterator[Saga]:
         """A saga as it is, and after each change, until it has ended or the caller may not see it any more."""
-        async for saga in self._changes.follow(await self.get(who, saga_id)):
+        saga = await self.get(who, saga_id)
+
+        async def may_still_see() -> None:
             if not await self._may(who, saga, READ):
                 raise no_saga(saga_id)
-            yield saga
+
+        # What it is about never changes: the saga that was asked for stands for all that follow.
+        async for latest in self._changes.follow(saga, may_still_see):
+            await may_still_see()
+            yield latest
 
     async def _start(
         self, definition: SagaType, given: Json, key: str, principal: str, scope: str
@@ -200,6 +209,9 @@ class Sagas:
         if definition.who == Who.SELF and saga.principal != principal:
             text = f'somebody else is at "{new.business_key}" just now: choose another name, or try again later'
             raise FailedPrecondition(text, reason=Reason.CONFLICT)
+        if saga.tenant != new.tenant:
+            text = f'a saga of the workspace that was called "{name}" before is in progress: try again later'
+            raise FailedPrecondition(text, reason=Reason.CONFLICT, workspace=name)
         if is_new:
             await self._hand_over(saga)
         return saga, is_new

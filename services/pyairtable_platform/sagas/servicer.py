@@ -11,9 +11,8 @@ from pyairtable_protos.common.v1 import person_data_pb2
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as rpc
 
 from .messages import state_name, to_saga, to_step, to_type
-from .model import Saga
+from .people import People
 from .service import Filter, Sagas
-from .store import SagaStore
 
 
 class SagaServicer:
@@ -68,29 +67,13 @@ class SagaServicer:
 class PersonDataServicer:
     """Implements pyairtable.common.v1.PersonDataService for sagas."""
 
-    def __init__(self, store: SagaStore) -> None:
-        self._store = store
+    def __init__(self, people: People) -> None:
+        self._people = people
 
     async def ExportPerson(self, request: Any, call: Any) -> person_data_pb2.ExportPersonResponse:
-        sagas = [_exported(saga) for saga in await self._store.of_person(request.user_id)]
+        sagas = await self._people.export(request.user_id)
         return person_data_pb2.ExportPersonResponse(data=dict_to_struct({"sagas": sagas}))
 
     async def ErasePerson(self, request: Any, call: Any) -> person_data_pb2.ErasePersonResponse:
-        if request.dry_run:
-            count = await self._store.count_of_person(request.user_id)
-        else:
-            count = await self._store.make_nobodys(request.user_id)
-        return person_data_pb2.ErasePersonResponse(erased={"sagas": count})
-
-
-def _exported(saga: Saga) -> dict[str, Any]:
-    return {
-        "saga_id": saga.saga_id,
-        "type": saga.type,
-        "state": str(saga.state),
-        "workspace": saga.workspace,
-        "input": saga.input,
-        "output": saga.output or {},
-        "created_at": saga.created_at.isoformat(),
-        "ended_at": saga.ended_at.isoformat() if saga.ended_at else "",
-    }
+        change = self._people.check if request.dry_run else self._people.erase
+        return person_data_pb2.ErasePersonResponse(erased={"sagas": await change(request.user_id)})

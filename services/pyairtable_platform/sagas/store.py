@@ -40,13 +40,15 @@ _ACTIVE = sa.text(
 )
 _LIST = (
     "SELECT * FROM sagas WHERE number < :before "
-    "AND (:workspace = '' OR workspace = :workspace) AND (:principal = '' OR principal = :principal) "
-    "AND (:type = '' OR type = :type) AND (:state = '' OR state = :state) ORDER BY number DESC LIMIT :limit"
+    "AND (:workspace = '' OR workspace = :workspace) AND (:tenant = '' OR tenant = :tenant) "
+    "AND (:principal = '' OR principal = :principal) AND (:type = '' OR type = :type) "
+    "AND (:state = '' OR state = :state) ORDER BY number DESC LIMIT :limit"
 )
 _CANCEL = sa.text(
     "UPDATE sagas SET cancel_asked = true, updated_at = clock_timestamp() WHERE saga_id = :saga_id "
     "AND state IN ('PENDING', 'RUNNING') AND NOT is_going_back RETURNING 1"
 )
+_IS_CANCEL_ASKED = sa.text("SELECT cancel_asked FROM sagas WHERE saga_id = :saga_id")
 _RESUME = sa.text(
     "UPDATE sagas SET state = CASE WHEN is_going_back THEN 'COMPENSATING' ELSE 'RUNNING' END, run = run + 1, "
     "is_queued = false, ended_at = NULL, cancel_asked = false, updated_at = clock_timestamp(), "
@@ -64,13 +66,17 @@ _WAITING = sa.text(
     "SELECT saga_id, run FROM sagas WHERE NOT is_queued AND state IN ('PENDING', 'RUNNING', 'COMPENSATING') "
     "AND updated_at < clock_timestamp() - make_interval(secs => :age) ORDER BY created_at LIMIT 100"
 )
-_OF_PERSON = sa.text("SELECT * FROM sagas WHERE principal = :principal OR business_key = :user_id ORDER BY number")
-_MAKE_NOBODYS = sa.text(
-    "UPDATE sagas SET principal = '', input = '{}', output = NULL, error = '', "
-    "business_key = CASE WHEN business_key = :user_id THEN '' ELSE business_key END "
-    "WHERE (principal = :principal OR business_key = :user_id) AND ended_at IS NOT NULL RETURNING saga_id"
+_ABOUT_PERSON = "(principal = :principal OR business_key = :user_id OR input ->> 'user_id' = :user_id)"
+_OF_PERSON = sa.text(f"SELECT * FROM sagas WHERE {_ABOUT_PERSON} ORDER BY number")  # noqa: S608
+_IN_PROGRESS = sa.text(
+    f"SELECT saga_id, type FROM sagas WHERE {_ABOUT_PERSON} AND ended_at IS NULL "  # noqa: S608
+    "AND type <> :but ORDER BY number LIMIT 1"
 )
-_COUNT_OF_PERSON = sa.text("SELECT count(*) FROM sagas WHERE principal = :principal OR business_key = :user_id")
+_MAKE_NOBODYS = sa.text(
+    "UPDATE sagas SET principal = '', input = '{}', output = NULL, error = '', "  # noqa: S608
+    "business_key = CASE WHEN business_key = :user_id THEN '' ELSE business_key END "
+    f"WHERE {_ABOUT_PERSON} AND ended_at IS NOT NULL RETURNING saga_id"
+)
 _SCRUB_STEPS = sa.text("UPDATE steps SET output = NULL, memo = NULL, error = '' WHERE saga_id = ANY(:saga_ids)")
 _FORGET_KEYS = sa.text("DELETE FROM start_keys WHERE saga_id = ANY(:saga_ids) OR scope = :principal")
 _NOTIFY = sa.text(f"SELECT pg_notify('{NOTIFY_CHANNEL}', :saga_id)")
@@ -155,6 +161,11 @@ class SagaStore:
         """Ask that no further step begins; False when it is too late."""
         return await self._change(saga_id, _CANCEL)
 
+    async def is_cancel_asked(self, saga_id: str) -> bool:
+        """Whether somebody asked to cancel a saga."""
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
+            return bool((await connection.execute(_IS_CANCEL_ASKED, {"saga_id": saga_id})).scalar())
+
     async def resume(self, saga_id: str) -> bool:
         """Let a saga that failed go on; False when it did not fail. Raises FailedPrecondition for another's turn."""
         try:
@@ -193,27 +204,27 @@ class SagaStore:
     async def of_person(self, user_id: str) -> list[Saga]:
         """The sagas that a person started, or that are about them."""
         async with transaction(self._engine, EVERY_WORKSPACE) as connection:
-            rows = await connection.execute(_OF_PERSON, {"principal": f"user:{user_id}", "user_id": user_id})
+            rows = await connection.execute(_OF_PERSON, _person(user_id))
             return await with_steps(connection, rows.all())
 
-    async def make_nobodys(self, user_id: str) -> int:
-        """Take a person out of the sagas that have ended: principal, inputs and outputs; how many there were.
-
-        Those in progress still need theirs. The erasure itself, which is one of them, forgets whom it was about.
-        """
-        principal = f"user:{user_id}"
+    async def in_progress_of_person(self, user_id: str, but: str) -> tuple[str, str] | None:
+        """Id and type of a saga about a person that has not ended, of any type but one; None when there is none."""
         async with transaction(self._engine, EVERY_WORKSPACE) as connection:
-            rows = await connection.execute(_MAKE_NOBODYS, {"principal": principal, "user_id": user_id})
+            row = (await connection.execute(_IN_PROGRESS, {**_person(user_id), "but": but})).first()
+        return None if row is None else (row.saga_id, row.type)
+
+    async def make_nobodys(self, user_id: str) -> int:
+        """Take a person out of the sagas that have ended: principal, inputs and outputs; how many there were."""
+        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
+            rows = await connection.execute(_MAKE_NOBODYS, _person(user_id))
             saga_ids = [row.saga_id for row in rows]
             await connection.execute(_SCRUB_STEPS, {"saga_ids": saga_ids})
-            await connection.execute(_FORGET_KEYS, {"saga_ids": saga_ids, "principal": principal})
+            await connection.execute(_FORGET_KEYS, {"saga_ids": saga_ids, "principal": f"user:{user_id}"})
         return len(saga_ids)
 
-    async def count_of_person(self, user_id: str) -> int:
-        """How many sagas a person started, or are about them."""
-        async with transaction(self._engine, EVERY_WORKSPACE) as connection:
-            values = {"principal": f"user:{user_id}", "user_id": user_id}
-            return int((await connection.execute(_COUNT_OF_PERSON, values)).scalar_one())
+
+def _person(user_id: str) -> dict[str, str]:
+    return {"principal": f"user:{user_id}", "user_id": user_id}
 
 
 def _number_of(token: str) -> int:

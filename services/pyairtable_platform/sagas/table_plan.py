@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .model import Json
-from .ports import Row, TableSchema
+from .ports import Row, TableSchema, Written
 
 TEXTS = frozenset({"singleLineText", "multilineText", "richText", "email", "url", "phoneNumber"})
 AS_THEY_ARE = frozenset(
@@ -84,6 +84,25 @@ def plan_rows(
         gone = [row for value, row in present.items() if value is not None and value not in ambiguous | wanted.keys()]
         plan.delete = [{"id": row.id, "before": row.cells} for row in gone]
     return plan
+
+
+def to_put_back(
+    kind: str, rows: Sequence[Json], outcomes: Sequence[Written], present: Sequence[Row], key: str
+) -> list[Json]:
+    """What undoes the changes of a chunk, given the rows that are there now: {id, cells} of rows to be changed, {id} of
+    rows to be deleted, {cells} of rows to be made. Whatever is as it was already, or is gone, is left out.
+    """
+    ids, found = {row.id for row in present}, {_key(row, key): row.id for row in present}
+    doubtful = ("unknown", {"update": "updated", "create": "created", "delete": "deleted"}[kind])
+    changed = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if outcome.state in doubtful]
+    if kind == "update":
+        return [{"id": row["id"], "cells": row["before"]} for row, _ in changed if row["id"] in ids]
+    if kind == "create":
+        # No row had the key when the plan was made.
+        made = [outcome.record_id or found.get(_key(Row("", row["after"]), key), "") for row, outcome in changed]
+        return [{"id": record_id} for record_id in made if record_id in ids]
+    gone = [row for row, _ in changed if row["id"] not in ids and _key(Row("", row["before"]), key) not in found]
+    return [{"cells": row["before"]} for row in gone]
 
 
 def _fits(given: str, taken: str) -> bool:

@@ -17,6 +17,7 @@ from pyairtable_protos.users.v1 import user_service_pb2, user_service_pb2_grpc
 from .account_events import AREAS, GROUP, AccountEvents
 from .peers import Accounts, Erasures, KeepersOfData
 from .person_data import PersonDataServicer
+from .purge import Purge
 from .service import UserService
 from .servicer import UserServicer
 from .settings import Settings
@@ -45,7 +46,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         channels = {
             name: await stack.enter_async_context(open_channel(target, settings)) for name, target in targets.items()
         }
-        service = UserService(UserStore(engine), Accounts(channels["auth"]), Erasures(channels["sagas"]))
+        store, erasures = UserStore(engine), Erasures(channels["sagas"])
+        service = UserService(store, Accounts(channels["auth"]), erasures)
         consumer = Consumer(valkey, GROUP, AREAS, AccountEvents(service).handle)
         yield Service(
             name="users",
@@ -53,7 +55,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             servicers=servicers(service, KeepersOfData(channels)),
             checks={"postgres": partial(check_database, engine)},
             optional_checks={"redis": partial(check_valkey, valkey), "events": consumer.check},
-            background=[consumer.run],
+            background=[consumer.run, Purge(store, erasures).run],
         )
 
 

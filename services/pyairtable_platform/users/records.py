@@ -85,6 +85,14 @@ class LockedProfile(Protocol):
         ...
 
 
+class Deleted(Protocol):
+    """Where people are kept who were deleted (store.py)."""
+
+    def deleted_before(self, moment: datetime) -> AbstractAsyncContextManager[Sequence[str]]:
+        """The ids of those, for one caller at a time over all replicas; none for others meanwhile."""
+        ...
+
+
 class Store(Protocol):
     """Where people are kept. Every method raises Unavailable when it is away."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import TextClause, bindparam, text
@@ -36,6 +37,9 @@ _LOCK = text(f"SELECT {_LISTED} FROM profiles WHERE user_id = :user_id FOR UPDAT
 _DELETE = text("DELETE FROM profiles WHERE user_id = :user_id RETURNING 1")
 _FORGET_WORDS = text("DELETE FROM profile_words WHERE user_id = :user_id")
 _ADD_WORDS = text("INSERT INTO profile_words (word, user_id) SELECT unnest(CAST(:words AS text[])), :user_id")
+
+_TURN = text("SELECT pg_try_advisory_xact_lock(1970496882, 1) AS is_mine")
+_DELETED = text("SELECT user_id FROM profiles WHERE deleted_at < :moment ORDER BY deleted_at LIMIT 1000")
 
 _LAST_CHARACTER = chr(0x10FFFF)
 """Behind every word that begins with the same characters, in the order of code points (collation C)."""
@@ -109,6 +113,14 @@ class UserStore:
             if row is None:
                 raise unknown(user_id)
             yield LockedRow(connection, to_profile(row))
+
+    @asynccontextmanager
+    async def deleted_before(self, moment: datetime) -> AsyncIterator[Sequence[str]]:
+        async with transaction(self._engine, NO_WORKSPACE) as connection:
+            if not (await connection.execute(_TURN)).one().is_mine:
+                yield []
+                return
+            yield [row.user_id for row in await connection.execute(_DELETED, {"moment": moment})]
 
     async def erase(self, user_id: str, key: str, request: bytes) -> dict[str, Any]:
         async with transaction(self._engine, NO_WORKSPACE) as connection:

@@ -51,8 +51,15 @@ _ABOUT_NOBODY = text(
 # Events that are not heard yet, and those that are kept to be heard again.
 _TOLD_OF_NOBODY = text(
     "UPDATE outbox SET principal = CASE WHEN principal = :principal THEN :nobody ELSE principal END, "
-    "subject = CASE WHEN subject = :user_id THEN 'erased' ELSE subject END, data = data - 'email' "
-    "WHERE principal = :principal OR subject = :user_id OR lower(data ->> 'email') = ANY(:emails)"
+    "subject = CASE WHEN subject = :user_id THEN 'erased' ELSE subject END "
+    "WHERE principal = :principal OR subject = :user_id"
+)
+# Nobody is left who could read it, and it names people whom the person invited.
+_FORGET_LOG = text("DELETE FROM audit_log WHERE tenant = ANY(:tenants)")
+# The names of workspaces that end with a person were made of theirs. A step that comes again is refused.
+_FORGET_ANSWERS = text(
+    "UPDATE effects SET state = 'undone', undone_at = now(), answer = NULL WHERE state = 'done' "
+    "AND (answer ->> 'name' = ANY(:ended) OR answer ->> 'workspace' = ANY(:ended))"
 )
 _MADE_BY_NOBODY = text("UPDATE reservations SET owner_user_id = 'erased' WHERE owner_user_id = :user_id")
 
@@ -109,6 +116,9 @@ class People:
             facts = {"tenant": workspace.tenant}
             event = events.Event("workspace.member_removed.v1", "erased", workspace.name, NOBODY, facts)
             await events.record(connection, event)
+        ended = [workspace.name for workspace in plan.ending]
+        await connection.execute(_FORGET_ANSWERS, {"ended": ended})
+        await connection.execute(_FORGET_LOG, {"tenants": [workspace.tenant for workspace in plan.ending]})
         counts = {"workspaces": len(plan.ending), "memberships": len(plan.ending) + len(plan.staying)}
         return {**counts, **await _forget(writing, values)}
 

@@ -82,8 +82,10 @@ async def test_a_failed_saga_is_not_resumed_beside_an_active_one(store: SagaStor
 
 async def test_an_erased_person_is_in_no_saga_that_has_ended(store: SagaStore) -> None:
     saga, _ = await store.start(NEW)
+    assert await store.in_progress_of_person("u1", but="") == (saga.saga_id, "user_onboarding")
+    assert await store.in_progress_of_person("u1", but="user_onboarding") is None
     await put(store, saga.saga_id, "state = 'COMPLETED', ended_at = now()")
-    assert await store.count_of_person("u1") == 1
+    assert await store.in_progress_of_person("u1", but="") is None
     assert await store.make_nobodys("u1") == 1
     assert await store.make_nobodys("u1") == 0
     left = await store.read(saga.saga_id)

@@ -127,6 +127,16 @@ class World:
             raise self.failures[name].pop(0)
 
 
+class Nobody:
+    """ports.Cancellations: nobody asks."""
+
+    async def asked(self, saga_id: str) -> None:
+        await asyncio.Event().wait()
+
+    async def is_asked(self, saga_id: str) -> bool:
+        return False
+
+
 def saga_type(world: World, **more: Any) -> SagaType:
     steps = tuple(world.step(name) for name in ("a", "b", "c"))
     return SagaType("t", "A test.", Input, lambda _: "k", steps, Who.PEER, **more)
@@ -144,7 +154,7 @@ async def carried_out(
     """Run a saga to its end, in a second life after a crash."""
     journal = MemoryJournal(saga or new_saga())
     durable = durable or MemoryDurable()
-    runner = Runner(Catalog((definition,)), journal, cast(Platform, None), Backoff(first=0.01))
+    runner = Runner(Catalog((definition,)), journal, cast(Platform, None), Nobody(), Backoff(first=0.01))
     try:
         await runner.run("s", durable)
     except Crash:
@@ -221,6 +231,77 @@ async def test_no_step_begins_after_a_cancellation() -> None:
     assert journal.saga.state is SagaState.COMPENSATED
     assert not world.effects and world.undone == ["s:a"]
     assert journal.saga.step("b").state is StepState.PENDING
+
+
+class Asked:
+    """ports.Cancellations: somebody asks as soon as `when` is set; the journal knows it then."""
+
+    def __init__(self) -> None:
+        self.when = asyncio.Event()
+        self.journal: MemoryJournal | None = None
+
+    async def asked(self, saga_id: str) -> None:
+        await self.when.wait()
+        assert self.journal is not None
+        self.journal.saga = replace(self.journal.saga, cancel_asked=True)
+
+    async def is_asked(self, saga_id: str) -> bool:
+        return self.when.is_set()
+
+
+class Sleeper(MemoryDurable):
+    """Sleeps for so long that only a cancellation ends it."""
+
+    def __init__(self, began: asyncio.Event) -> None:
+        super().__init__()
+        self._began = began
+
+    async def sleep(self, seconds: float) -> None:
+        self._began.set()
+        await asyncio.sleep(3600)
+
+
+async def cancelled(definition: SagaType, asked: Asked, durable: MemoryDurable) -> Saga:
+    """Carry a saga out that somebody cancels meanwhile."""
+    asked.journal = MemoryJournal(new_saga())
+    runner = Runner(Catalog((definition,)), asked.journal, cast(Platform, None), asked, Backoff(first=0.01))
+    async with asyncio.timeout(30):
+        await runner.run("s", durable)
+    return asked.journal.saga
+
+
+async def test_a_cancellation_ends_the_pause_before_the_next_attempt() -> None:
+    world, asked = World(b=[Unavailable("away")]), Asked()
+    saga = await cancelled(saga_type(world), asked, Sleeper(asked.when))
+    assert saga.state is SagaState.COMPENSATED
+    assert list(world.effects) == ["s:a"], "b was not tried again"
+    assert world.undone == ["s:b", "s:a"]
+    assert saga.error == "it was cancelled"
+
+
+async def test_a_cancellation_stops_a_step_that_only_reads_and_no_other() -> None:
+    async def reads(platform: Platform, call: StepCall) -> Done:
+        asked.when.set()
+        await asyncio.sleep(3600)
+        raise AssertionError("it was not stopped")
+
+    async def writes(platform: Platform, call: StepCall) -> Done:
+        asked.when.set()
+        await asyncio.sleep(0.05)
+        return Done()
+
+    world, asked = World(), Asked()
+    definition = saga_type(world)
+    reading = replace(definition, steps=(definition.steps[0], Step("b", reads, can_stop=True), definition.steps[2]))
+    saga = await cancelled(reading, asked, MemoryDurable())
+    assert (saga.state, saga.step("b").state) == (SagaState.COMPENSATED, StepState.FAILED)
+    assert world.undone == ["s:a"]
+
+    world, asked = World(), Asked()
+    definition = saga_type(world)
+    writing = replace(definition, steps=(definition.steps[0], Step("b", writes), definition.steps[2]))
+    saga = await cancelled(writing, asked, MemoryDurable())
+    assert saga.step("b").state is StepState.COMPLETED
 
 
 async def test_a_fault_of_ours_is_an_error_that_tells_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -57,7 +57,7 @@ class World:
     async def end_of(self, saga: Saga, seconds: float) -> Saga:
         return saga
 
-    async def follow(self, saga: Saga) -> AsyncIterator[Saga]:
+    async def follow(self, saga: Saga, still: Callable[[], Awaitable[None]]) -> AsyncIterator[Saga]:
         yield saga
         self.roles.clear()
         yield saga

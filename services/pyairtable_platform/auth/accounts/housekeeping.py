@@ -12,10 +12,13 @@ from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import PyAirtableError
 
 from . import audit, letters, limits, logins, store
+from .desk import tell
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 3600.0
+UNPROVED_KEPT = timedelta(days=30)
+"""So long an account waits for its address to be proved."""
 
 
 class Housekeeping:
@@ -35,9 +38,13 @@ class Housekeeping:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def clean(self) -> None:
-        """Delete old decisions, ended logins, sent letters, spent tokens, empty buckets and unused addresses."""
+        """Delete accounts that nobody proved, and old decisions, logins, letters, tokens, buckets and addresses."""
         # Decisions are about all workspaces and age alike.
         async with transaction(self._engine, EVERY_WORKSPACE) as connection:
+            for user_id in await store.delete_unproved(connection, UNPROVED_KEPT):
+                await letters.disown(connection, user_id)
+                await audit.disown(connection, user_id)
+                await tell(connection, "erased", user_id)
             await audit.clean(connection, self._audit_kept)
             await logins.clean(connection)
             await letters.clean(connection)

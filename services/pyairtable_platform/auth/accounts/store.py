@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -52,6 +53,13 @@ _KNOW = text(
 _KNOWN = text("SELECT address, used_at FROM known_addresses WHERE user_id = :user_id ORDER BY used_at DESC")
 _FORGET_ADDRESSES = text("DELETE FROM known_addresses WHERE user_id = :user_id")
 
+# A letter that can still be answered keeps its account. One that somebody is proving just now is left alone.
+_DELETE_UNPROVED = text(
+    "DELETE FROM accounts WHERE user_id IN (SELECT user_id FROM accounts WHERE verified_at IS NULL AND NOT is_erased "
+    "AND created_at < clock_timestamp() - CAST(:kept AS interval) AND NOT EXISTS (SELECT 1 FROM letter_tokens "
+    "WHERE letter_tokens.user_id = accounts.user_id AND used_at IS NULL AND expires_at > clock_timestamp()) "
+    "ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING user_id"
+)
 _CLEAN = text("DELETE FROM known_addresses WHERE used_at < clock_timestamp() - interval '180 days'")
 
 
@@ -120,6 +128,11 @@ async def known_addresses(connection: AsyncConnection, user_id: str) -> list[Any
 
 async def forget_addresses(connection: AsyncConnection, user_id: str) -> int:
     return (await connection.execute(_FORGET_ADDRESSES, {"user_id": user_id})).rowcount
+
+
+async def delete_unproved(connection: AsyncConnection, kept: timedelta) -> list[str]:
+    """Delete accounts whose address nobody proved for so long; their ids."""
+    return [row.user_id for row in await connection.execute(_DELETE_UNPROVED, {"kept": kept})]
 
 
 def to_account(row: Any) -> Account:

@@ -106,10 +106,10 @@ BASE_CONNECTION = SagaType(
     workspace=lambda given: str(given.workspace),
     who=Who.MANAGE,
     steps=(
-        Step("verify", verify, seconds=40.0),
+        Step("verify", verify, seconds=40.0, can_stop=True),
         Step("read_schema", read_schema),
         Step("bind", bind, unbind),
-        Step("prime", prime, seconds=40.0, retried_reasons=NOT_THERE_YET),
+        Step("prime", prime, seconds=40.0, retried_reasons=NOT_THERE_YET, can_stop=True),
         # Tables that a template made stay: Airtable's API cannot delete tables.
         Step("apply_template", apply_template, seconds=120.0, retried_reasons=NOT_THERE_YET),
     ),

@@ -19,7 +19,10 @@ from pyairtable_platform.common.event import Event
 
 _INSERT = text(
     "INSERT INTO audit_log (event_id, workspace, tenant, occurred_at, action, principal, subject, details) "
-    "VALUES (:event_id, :workspace, :tenant, :occurred_at, :action, :principal, :subject, CAST(:details AS jsonb)) "
+    "VALUES (:event_id, :workspace, :tenant, :occurred_at, :action, :principal, :subject, CAST(:details AS jsonb) "
+    # Events do not hold the address; that of a person who was erased is not found any more.
+    "|| coalesce((SELECT jsonb_build_object('email', email) FROM invitations "
+    "WHERE invitation_id = :subject AND starts_with(:action, 'invitation.')), '{}')) "
     "ON CONFLICT (event_id) DO NOTHING"
 )
 _PAGE = text(

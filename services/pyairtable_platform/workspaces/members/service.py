@@ -134,7 +134,7 @@ async def _revoke_invitations(writing: Writing, workspace: Workspace, user_id: s
     """An invitation counts as long as who made it could make it still: nobody comes back by one of their own."""
     values = {"workspace": workspace.name, "user_id": user_id, "still": _MAY_INVITE.get(role, [])}
     for row in (await writing.connection.execute(_REVOKE_INVITATIONS, values)).all():
-        facts = {"tenant": workspace.tenant, "email": row.email}
+        facts = {"tenant": workspace.tenant}
         kind = "workspace.invitation_revoked.v1"
         await events.record(writing.connection, events.Event(kind, row.invitation_id, workspace.name, principal, facts))
 

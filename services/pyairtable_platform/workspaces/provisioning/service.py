@@ -14,7 +14,6 @@ from pyairtable_platform.common import effects
 from pyairtable_platform.common.database import EVERY_WORKSPACE
 from pyairtable_platform.common.errors import FailedPrecondition, QuotaExhausted, Unavailable
 from pyairtable_platform.common.workspace import API, BaseBinding, LlmPolicy, Source, Workspace
-from pyairtable_platform.workspaces.content import from_json, to_json
 from pyairtable_platform.workspaces.edits import Edits
 from pyairtable_platform.workspaces.members.rules import address
 from pyairtable_platform.workspaces.service import Registry
@@ -133,7 +132,7 @@ class Provisioning:
         async with self._store.transaction(EVERY_WORKSPACE) as connection:
             answer = await effects.once(connection, key, request, partial(self._activate, connection, name))
         await self._registry.catch_up()
-        return from_json(answer["content"], answer["version"])
+        return self._registry.get(str(answer["name"]))
 
     async def _activate(self, connection: AsyncConnection, name: str) -> dict[str, Any]:
         writing = await Writing.begin(connection)
@@ -146,7 +145,7 @@ class Provisioning:
             raise Unavailable(
                 f"the operator has not taken Workspace/{name} in yet: is it up?", retry_after=1.0, dependency="operator"
             )
-        return {"content": to_json(current), "version": current.version}
+        return {"name": name}
 
     async def bind(self, name: str, base: BaseBinding, principal: str, key: str, request: bytes) -> BaseBinding:
         """Bind a base that was verified."""

@@ -173,6 +173,26 @@ async def test_an_event_of_an_erasure_holds_the_id_only(auth: Replica) -> None:
     assert event.data == {"user_id": ada.user_id}
 
 
+async def test_accounts_that_nobody_proved_are_deleted_after_a_month(auth: Replica, other: Replica) -> None:
+    proved = await auth.person()
+    for name in ("waiting", "asked-again", "young"):
+        await auth.registration.register(f"{name}@acme.example", name, PASSWORD, "", fresh_address())
+    old = "UPDATE accounts SET created_at = created_at - interval '31 days' WHERE user_name <> 'young'"
+    await auth.rows(old)
+    late = "UPDATE letter_tokens SET expires_at = expires_at - interval '2 days' FROM accounts"
+    await auth.rows(f"{late} WHERE accounts.user_id = letter_tokens.user_id AND user_name <> 'asked-again'")
+    keepers = [Housekeeping(replica.desk.engine, timedelta(days=30)) for replica in (auth, other)]
+    await asyncio.gather(*(keeper.clean() for keeper in keepers))
+    left = {row.user_name for row in await auth.rows("SELECT user_name FROM accounts")}
+    assert left == {proved.user_name, "asked-again", "young"}, "a letter that can be answered keeps its account"
+    assert len(await auth.rows("SELECT 1 FROM outbox WHERE type = 'user.erased.v1'")) == 1
+    assert not await auth.rows(
+        "SELECT 1 FROM audit WHERE user_id <> '' AND user_id NOT IN (SELECT user_id FROM accounts)"
+    )
+    await auth.registration.register("waiting@acme.example", "waiting", PASSWORD, "", fresh_address())
+    await auth.registration.verify(await auth.token_for("waiting@acme.example"), fresh_address())
+
+
 async def test_old_things_are_deleted_and_young_ones_kept(auth: Replica) -> None:
     ada = await auth.person()
     old = await auth.login(ada.email)
