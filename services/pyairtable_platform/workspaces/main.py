@@ -72,7 +72,7 @@ async def _wired(settings: Settings, engine: AsyncEngine, opened: AsyncExitStack
     files = FileSource(settings.workspaces_path, registry)
     audit = AuditLog(engine, partial(_tenant_of, registry))
     relay = Relay(engine, valkey, "workspace")
-    heard = Consumer(valkey, "workspaces-audit", ["workspace", "saga"], audit.write)
+    heard = Consumer(valkey, "workspaces-audit", ["workspace", "saga", "user"], audit.write)
     return Service(
         name="workspaces",
         title="Workspace Service",

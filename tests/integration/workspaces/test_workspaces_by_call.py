@@ -13,9 +13,11 @@ from integration.workspaces.people_kit import Installation, Person, running_inst
 from integration.workspaces.stand_ins import Around
 from integration.workspaces.test_invitations import reason_of, statement, until_found
 from integration.workspaces.test_provisioning_steps import BASE, binding
+from redis.asyncio import Redis
 
 from pyairtable_devkit.databases import Valkey
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, QuotaExhausted, Reason
+from pyairtable_platform.common.event import Event
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as saga_rpc
 from pyairtable_protos.workspaces.v1 import workspace_pb2
 
@@ -293,12 +295,16 @@ async def heard(installation: Installation, action: str, workspace: str = "acme"
     await until_found(installation.database_url, wanted)
 
 
-async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation, ada: Person) -> None:
+async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation, ada: Person, valkey: Valkey) -> None:
     bob = await shared.join("acme", ada, "bob", "editor")
     await ada.ask("UpdateMember", own="owner", workspace="acme", user_id=bob.user_id, role="viewer")
     await ada.ask("UpdateWorkspace", own="owner", workspace="acme", display_name="New")
     await bind(shared)
     await ada.ask("RemoveMember", own="owner", workspace="acme", user_id=bob.user_id)
+    key_made = Event("access_key.created.v1", "k1", "acme", f"user:{ada.user_id}", {"name": "", "role": "editor"})
+    async with Redis.from_url(valkey.url) as stream:
+        await stream.xadd("events:user", key_made.to_fields())  # type: ignore[arg-type]
+    await heard(shared, "access_key.created")
     await heard(shared, "member.removed")
     entries = (await ada.ask("ListAuditLog", own="owner", workspace="acme", door=1)).entries
     told = {entry.action: (entry.principal, entry.subject) for entry in entries}
@@ -311,6 +317,7 @@ async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation,
         "workspace.updated": (f"user:{ada.user_id}", "acme"),
         "binding.connected": ("user:somebody", "crm"),
         "member.removed": (f"user:{ada.user_id}", bob.user_id),
+        "access_key.created": (f"user:{ada.user_id}", "k1"),
     }
     changed = next(entry for entry in entries if entry.action == "member.role_changed")
     assert MessageToDict(changed.details) == {"before": "editor", "role": "viewer"}
