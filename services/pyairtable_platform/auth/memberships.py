@@ -72,8 +72,8 @@ class Memberships(WorkspaceRegistry):
             return
         if before is None or registry != self._registry:
             # What happened before is not known: whatever was signed before a workspace changed last is signed anew.
-            self._feed.forget_rights()
-            self._feed.add(Revocation(workspace=each.name, revision=each.version) for each in after.values())
+            changed = [Revocation(workspace=each.name, revision=each.version) for each in after.values()]
+            self._feed.replace_rights(self._registry, changed)
         else:
             self._feed.add(taken_back(before, after, self._revision))
 

@@ -140,8 +140,14 @@ class WatchRevocationsResponse(_message.Message):
 
     IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     REVOCATIONS_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
     is_snapshot: _builtins.bool
     """True for the first message: replaces what the reader knew."""
+    registry: _builtins.str
+    """Of a snapshot: the registry whose states `revision` counts (WatchWorkspacesResponse.registry). Replicas of the auth
+    service may lie behind each other: a reader that knows later states of the same registry keeps them. Empty: the
+    replica has not heard the registry yet.
+    """
     @_builtins.property
     def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revocation]:
         """What ended. Each is kept as long as a token made of it could still be shown."""
@@ -151,10 +157,11 @@ class WatchRevocationsResponse(_message.Message):
         *,
         is_snapshot: _builtins.bool = ...,
         revocations: _abc.Iterable[Global___Revocation] | None = ...,
+        registry: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "revocations", b"revocations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "registry", b"registry", "revocations", b"revocations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
