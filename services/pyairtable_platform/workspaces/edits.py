@@ -26,8 +26,9 @@ from .writing import Writing
 
 MOST_BASES = 100
 
+# Whatever declares it: a base that an object or a file gives to a workspace is nobody's who comes by a call.
 _BOUND_ELSEWHERE = text(
-    "SELECT 1 FROM workspaces JOIN reservations ON workspace = name WHERE name <> :name AND content IS NOT NULL "
+    "SELECT 1 FROM workspaces WHERE name <> :name AND content IS NOT NULL "
     "AND content::jsonb -> 'bases' @> jsonb_build_array(jsonb_build_object('base_id', CAST(:base_id AS text))) LIMIT 1"
 )
 
@@ -144,7 +145,11 @@ class Edits:
             )
         values = {"name": current.name, "base_id": base_id}
         if (await connection.execute(_BOUND_ELSEWHERE, values)).first() is not None:
-            raise FailedPrecondition(f"base {base_id} is bound by another workspace already", base=base_id)
+            raise FailedPrecondition(
+                f"base {base_id} is bound by another workspace already, and both would use one Airtable token: "
+                f"unbind it there, or have an operator give this workspace a token of its own",
+                base=base_id,
+            )
 
 
 async def _name_of(base: BaseBinding, current: Workspace) -> str:

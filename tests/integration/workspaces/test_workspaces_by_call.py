@@ -171,6 +171,18 @@ async def test_a_base_of_the_shared_token_is_one_workspaces_only(shared: Install
         await eve.ask("ConnectBase", own="owner", workspace="evil", base_id=BASE)
 
 
+async def test_a_base_that_an_object_declares_is_nobodys_who_comes_by_a_call(shared: Installation, ada: Person) -> None:
+    """Else whoever may register reads the bases of the installation's own workspaces."""
+    wanted = workspace_pb2.Workspace(name="operators", bases=[binding(is_default=True)])
+    source = workspace_pb2.Source(kind="Workspace", uid="uid-1", generation=1)
+    await shared.peer("ApplyWorkspace", workspace=wanted, source=source)
+    with pytest.raises(FailedPrecondition, match="another workspace") as refusal:
+        await bind(shared)
+    assert "operators" not in str(refusal.value)
+    with pytest.raises(FailedPrecondition, match="another workspace"):
+        await ada.ask("ConnectBase", own="owner", workspace="acme", base_id=BASE)
+
+
 async def test_two_workspaces_that_bind_a_base_at_once(shared: Installation, ada: Person) -> None:
     await shared.workspace(shared.person("eve"), "evil")
     fields = {"base": binding(), "principal": ""}
