@@ -17,15 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, open_engine, transaction
-from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason
+from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, Reason
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.migrations import migrate_async
+from pyairtable_platform.common.roles import scope_of
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.values import struct_to_dict
 from pyairtable_platform.common.workspace import Workspace, from_message
 from pyairtable_platform.llm_orchestrator.entities import Lease, NewRun, Whose
 from pyairtable_platform.llm_orchestrator.follow import LogReader
-from pyairtable_platform.llm_orchestrator.ports import Cost, LeaseLost
+from pyairtable_platform.llm_orchestrator.ports import Asker, Cost, LeaseLost
 from pyairtable_platform.llm_orchestrator.service import Ask, ChatService, Defaults
 from pyairtable_platform.llm_orchestrator.store.journal import RunJournal
 from pyairtable_platform.llm_orchestrator.store.leases import LeaseStore
@@ -48,8 +49,9 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @contextmanager
-def called_by(principal: str, session: str = "login:l1") -> Iterator[None]:
-    identity = Identity(principal, "acme", "editor", frozenset({"read", "write"}), 9e9, "", session=session)
+def called_by(principal: str, session: str = "login:l1", role: str = "editor") -> Iterator[None]:
+    scope = frozenset(scope_of(role).split())
+    identity = Identity(principal, "acme", role, scope, 9e9, "", session=session)
     with context.entered(CallContext(request_id="r", workspace="acme", identity=identity)):
         yield
 
@@ -250,3 +252,33 @@ async def test_row_security_alone_keeps_tenants_apart(engine: AsyncEngine) -> No
             for table in ("sessions", "runs", "messages", "run_events"):
                 rows = (await connection.execute(sa.text(f"SELECT 1 FROM {table}"))).all()  # noqa: S608
                 assert bool(rows) == bool(expected), (workspace, table)
+
+
+async def test_a_run_is_stopped_by_who_began_it_or_may_write(service: ChatService) -> None:
+    """Chats that keys share are seen by all of them: a viewer's must not stop what another one does."""
+    with called_by(KEY):
+        _, shared = await service.start(said("Hello"))
+    with called_by(f"user:{ADA}", role="viewer"):
+        _, own = await service.start(said("Hello", "hers"))
+        assert (await service.cancel_run("", own)).id == own
+    with called_by("access-key:k2", role="viewer"):
+        with pytest.raises(Denied, match="write"):
+            await service.cancel_run("", shared)
+        with pytest.raises(NotFound):
+            await service.cancel_run("", own)
+    with called_by(KEY, role="viewer"):
+        assert (await service.cancel_run("", shared)).id == shared
+    with called_by("access-key:k3", role="editor"):
+        assert (await service.cancel_run("", shared)).id == shared
+    with context.entered(CallContext(workspace="acme")):  # a peer
+        assert (await service.cancel_run("", shared)).id == shared
+
+
+async def test_a_worker_knows_who_began_a_run(service: ChatService, engine: AsyncEngine) -> None:
+    """Also one that takes it over."""
+    with called_by(f"user:{ADA}"):
+        await service.start(said("Hello"))
+    leases = LeaseStore(engine, owner="worker-2", seconds=5)
+    [lease] = await leases.claim(1)
+    claimed = await leases.load(lease, history_tokens=0)
+    assert claimed.turn.asker == Asker(f"user:{ADA}", "editor", "")

@@ -54,6 +54,13 @@ class RunStore:
             raise unknown_run(run_id)
         return run_of(row)
 
+    async def principal_of(self, whose: Whose, run_id: str) -> str:
+        """Who began a run; empty for a peer. Raises NotFound."""
+        row = await self._one(whose, sa.select(runs.c.principal).where(of_run(run_key(run_id), whose)))
+        if row is None:
+            raise unknown_run(run_id)
+        return str(row.principal)
+
     async def events_after(self, whose: Whose, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
 
@@ -169,6 +176,7 @@ async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, leas
         session_id=new.session_id,
         principal=new.principal,
         role=new.role,
+        declaration=new.declaration,
         state=RunState.RUNNING,
         message=new.message,
         base_id=new.base_id,

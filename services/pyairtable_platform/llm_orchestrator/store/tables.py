@@ -54,6 +54,7 @@ runs = sa.Table(
     sa.Column("session_id", sa.Text, nullable=False),
     sa.Column("principal", sa.Text, nullable=False, server_default=""),
     sa.Column("role", sa.Text, nullable=False, server_default=""),
+    sa.Column("declaration", sa.Text, nullable=False, server_default=""),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("base_id", sa.Text, nullable=False),
