@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from pyairtable_platform.common.errors import (
     NotFound,
     PyAirtableError,
     Reason,
+    Unauthenticated,
 )
 from pyairtable_platform.common.event import Event
 from pyairtable_platform.common.values import to_timestamp
@@ -339,3 +341,30 @@ async def test_no_key_is_in_the_database(house: House) -> None:
         assert row.count == 0
     [row] = await house.rows("SELECT last_used_at FROM api_keys WHERE key_id = :id", id=key.split("_")[1])
     assert row.last_used_at is not None
+
+
+async def test_the_key_of_an_object_that_the_platform_refused_opens_nothing(house: House) -> None:
+    """The operator makes key and Secret before it knows: a name that a call, a file or another object has is theirs."""
+    for number, uid in enumerate(("uid-of-a-call", "")):  # a file has none
+        person, workspace = await somebody(house, "owner")
+        text = f"pya_refused{number}000_{'x' * 43}"
+        declared = auth_service_pb2.DeclaredAccessKey(
+            key_id=text.split("_")[1], sha256=hashlib.sha256(text.encode()).hexdigest()
+        )
+        await joined(house, person, house.registry.declare(workspace, uid=uid, members={person.user_id: "owner"}))
+        await house.call("ApplyAccessKeys", workspace=workspace, keys=[declared], uid="uid-refused")
+        with pytest.raises(Unauthenticated, match="made anew"):
+            await house.authorize(text)
+        members = {person.user_id: "owner"}
+        await joined(house, person, house.registry.declare(workspace, uid="uid-refused", members=members))
+        assert (await house.authorize(text)).workspace == workspace, "it is a key, once its object is in force"
+
+
+async def test_the_key_of_an_object_whose_name_is_nobodys_yet_opens_nothing(house: House) -> None:
+    """As long as a call holds the name, or when the platform refused the object and nothing has the name."""
+    text = f"pya_nobodys00_{'x' * 43}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    declared = auth_service_pb2.DeclaredAccessKey(key_id="nobodys00", sha256=digest)
+    await house.call("ApplyAccessKeys", workspace="reserved", keys=[declared], uid="uid-refused")
+    with pytest.raises(NotFound):
+        await house.authorize(text)
