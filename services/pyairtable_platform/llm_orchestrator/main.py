@@ -26,6 +26,7 @@ from .ports import Model, ToolServer
 from .service import ChatService, Defaults
 from .servicer import ChatServicer
 from .settings import Settings
+from .spending import Spending
 from .store.journal import RunJournal
 from .store.leases import LeaseStore
 from .store.people import PeopleStore
@@ -71,6 +72,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         chats = ChatService(
             resolve=registry.resolve,
             check_model=keys.of,
+            spending=Spending(runs, settings.bounds()),
             runs=runs,
             sessions=SessionStore(engine),
             reader=LogReader(runs, wakeups),

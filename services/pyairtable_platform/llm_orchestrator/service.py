@@ -20,6 +20,7 @@ from .current_role import asker_of
 from .entities import Message, NewRun, Run, RunEvent, RunState, Session, SessionCost, Whose
 from .failures import error_of
 from .follow import LogReader
+from .spending import Spending
 from .store.runs import RunStore
 from .store.sessions import SessionStore, unknown_session
 from .worker import Worker
@@ -48,6 +49,7 @@ class ChatService:
         *,
         resolve: Callable[[str], Workspace],
         check_model: Callable[[Workspace], Awaitable[object]],
+        spending: Spending,
         runs: RunStore,
         sessions: SessionStore,
         reader: LogReader,
@@ -57,6 +59,7 @@ class ChatService:
     ) -> None:
         self._resolve = resolve
         self._check_model = check_model
+        self._spending = spending
         self._runs = runs
         self._sessions = sessions
         self._reader = reader
@@ -68,6 +71,7 @@ class ChatService:
         """Accept a message; returns owner and id of its run, which goes on whether anybody waits or not."""
         workspace = self._resolve(ask.workspace)
         await self._check_model(workspace)
+        await self._spending.require(workspace)
         new = self._new_run(ask, workspace)
         run_id, lease = await self._runs.start(new, owner=self._worker.owner(), lease_seconds=self._lease_seconds)
         if lease is not None and lease.owner:

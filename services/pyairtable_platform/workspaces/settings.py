@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pyairtable_platform.common.kubernetes_api import KubernetesSettings
+from pyairtable_platform.common.self_service import SelfServiceSettings
 from pyairtable_platform.common.settings import (
     AirtableGatewayPeer,
     DatabaseSettings,
@@ -17,7 +18,15 @@ from pyairtable_platform.common.settings import (
 )
 
 
-class Settings(AirtableGatewayPeer, SagasPeer, KubernetesSettings, RedisSettings, DatabaseSettings, ServiceSettings):
+class Settings(
+    SelfServiceSettings,
+    AirtableGatewayPeer,
+    SagasPeer,
+    KubernetesSettings,
+    RedisSettings,
+    DatabaseSettings,
+    ServiceSettings,
+):
     """What the workspace service can be told."""
 
     http_port: int = Field(default=8006, ge=0, le=65535)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, open_engine, transaction
-from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, Reason
+from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, QuotaExhausted, Reason
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.migrations import migrate_async
 from pyairtable_platform.common.roles import scope_of
+from pyairtable_platform.common.self_service import Bounds
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.values import struct_to_dict
 from pyairtable_platform.common.workspace import Workspace, from_message
@@ -28,6 +30,7 @@ from pyairtable_platform.llm_orchestrator.entities import Lease, NewRun, Whose
 from pyairtable_platform.llm_orchestrator.follow import LogReader
 from pyairtable_platform.llm_orchestrator.ports import Asker, Cost, LeaseLost
 from pyairtable_platform.llm_orchestrator.service import Ask, ChatService, Defaults
+from pyairtable_platform.llm_orchestrator.spending import Spending
 from pyairtable_platform.llm_orchestrator.store.journal import RunJournal
 from pyairtable_platform.llm_orchestrator.store.leases import LeaseStore
 from pyairtable_platform.llm_orchestrator.store.people import PeopleStore
@@ -57,7 +60,7 @@ def called_by(principal: str, session: str = "login:l1", role: str = "editor") -
 
 
 def workspace(name: str) -> Workspace:
-    return from_message(workspace_pb2.Workspace(name=name))
+    return from_message(workspace_pb2.Workspace(name=name, made_by_call=name == "self-made"))
 
 
 @pytest.fixture
@@ -66,8 +69,9 @@ def service(engine: AsyncEngine) -> ChatService:
 
     runs, worker = RunStore(engine), SimpleNamespace(owner=lambda: "")
     return ChatService(
-        resolve=lambda name: workspace(name or "acme"),
+        resolve=lambda name: workspace(name or context.workspace() or "acme"),
         check_model=check_model,
+        spending=Spending(runs, Bounds(Decimal("1.5"))),
         runs=runs,
         sessions=SessionStore(engine),
         reader=LogReader(runs, Wakeups()),
@@ -282,3 +286,33 @@ async def test_a_worker_knows_who_began_a_run(service: ChatService, engine: Asyn
     [lease] = await leases.claim(1)
     claimed = await leases.load(lease, history_tokens=0)
     assert claimed.turn.asker == Asker(f"user:{ADA}", "editor", "")
+
+
+async def test_what_a_month_costs_is_bounded_whoever_deletes_what(service: ChatService, engine: AsyncEngine) -> None:
+    """Of a workspace that a person made; one that an operator declared has its own limit, here none."""
+    paid = "UPDATE runs SET cost_usd = 0.75, state = 'completed'"
+    for name in ("self-made", "acme"):
+        with called_in(name):
+            for number in range(3):
+                if number == 2 and name == "self-made":
+                    with pytest.raises(QuotaExhausted, match=r"cost 1\.5 of 1\.5 US dollars"):
+                        await service.start(said("Hello", str(number)))
+                    break
+                await service.start(said("Hello", str(number)))
+                async with transaction(engine, EVERY_WORKSPACE) as connection:
+                    await connection.execute(sa.text(paid))
+    with called_in("self-made"):
+        await service.delete_session("", "0")
+        with pytest.raises(QuotaExhausted):
+            await service.start(said("Hello", "again"))
+        async with transaction(engine, EVERY_WORKSPACE) as connection:
+            await connection.execute(sa.text("UPDATE runs SET created_at = created_at - interval '32 days'"))
+            await connection.execute(sa.text("UPDATE forgotten_costs SET month = month - 40"))
+        assert await service.start(said("Hello", "next month"))
+
+
+@contextmanager
+def called_in(name: str) -> Iterator[None]:
+    identity = Identity(KEY, name, "editor", frozenset({"read", "write"}), 9e9, "", session=KEY)
+    with context.entered(CallContext(request_id="r", workspace=name, identity=identity)):
+        yield

@@ -251,6 +251,26 @@ async def test_what_others_declare_is_changed_there(shared: Installation) -> Non
         assert refusal.value.metadata["object"] == "Workspace/declared"
 
 
+async def test_what_an_owner_may_spend_on_the_installations_key_is_bounded(shared: Installation, ada: Person) -> None:
+    found = (await ada.ask("GetWorkspace", own="owner", workspace="acme", door=1)).workspace
+    assert found.made_by_call
+    assert not (await made_anew_by_an_object(shared)).made_by_call
+    for llm, field in (({"monthly_cost_limit": "25.01"}, "llm.monthly_cost_limit"), ({"model": "large"}, "")):
+        given = {"own": "owner", "workspace": "acme", "llm": workspace_pb2.LlmPolicy(**llm)}
+        if not field:
+            await ada.ask("UpdateWorkspace", **given)
+            continue
+        with pytest.raises(InvalidInput, match="SELF_SERVICE_MONTHLY_COST") as refusal:
+            await ada.ask("UpdateWorkspace", **given)
+        assert refusal.value.violations[0].field == field
+
+
+async def made_anew_by_an_object(installation: Installation) -> Any:
+    """Another workspace, which an operator declares."""
+    await installation.declare("operators")
+    return (await installation.peer("GetWorkspace", workspace="operators")).workspace
+
+
 async def test_the_end_takes_everything_but_the_audit_log(shared: Installation, ada: Person) -> None:
     await shared.join("acme", ada, "bob", "editor")
     await ada.ask("CreateInvitation", own="owner", workspace="acme", email="x@acme.example", role="viewer")

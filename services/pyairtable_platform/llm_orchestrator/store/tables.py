@@ -86,6 +86,14 @@ runs = sa.Table(
     sa.Column("lease_until", _TIME, nullable=False),
 )
 
+forgotten_costs = sa.Table(
+    "forgotten_costs",
+    metadata,
+    sa.Column("workspace", sa.Text, primary_key=True),
+    sa.Column("month", sa.Date, primary_key=True),
+    sa.Column("usd", sa.Numeric, nullable=False),
+)
+
 run_events = sa.Table(
     "run_events",
     metadata,

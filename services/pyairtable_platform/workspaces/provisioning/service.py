@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -133,7 +133,7 @@ class Provisioning:
         async with self._store.transaction(EVERY_WORKSPACE) as connection:
             answer = await effects.once(connection, key, request, partial(self._activate, connection, name))
         await self._registry.catch_up()
-        return from_json(answer["content"], answer["version"])
+        return replace(from_json(answer["content"], answer["version"]), made_by_call=True)
 
     async def _activate(self, connection: AsyncConnection, name: str) -> dict[str, Any]:
         writing = await Writing.begin(connection)
