@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pyairtable_platform.common.registry import Workspace
 from pyairtable_platform.common.secrets import Credential, NotUsable, Secrets, missing, usable
+from pyairtable_platform.common.workspace import API
 
 WHAT = "Airtable token"
 
 
 class Credentials:
-    """Finds the token of a workspace. Without `secrets`, `token` is that of every workspace; `is_shared`: of every one
-    that names no secret."""
+    """Finds the token of a workspace. Without `secrets`, `token` is that of every workspace that somebody declared;
+    `is_shared`: of every one that names no secret, those that calls made too."""
 
     def __init__(self, *, secrets: Secrets | None, token: str, is_shared: bool = False) -> None:
         self._secrets = secrets
@@ -23,7 +24,12 @@ class Credentials:
         Raises FailedPrecondition naming what to set when there is none, Unavailable when one cannot look.
         """
         names_one = workspace.airtable_secret is not None and workspace.airtable_secret.name
-        if self._secrets is None or (self._is_shared and not names_one):
+        if self._is_shared and not names_one:
+            return self._from_environment(workspace)
+        if self._secrets is None:
+            if workspace.source.kind == API:  # its owner is anybody who registered, the token an operator's
+                remedy = "calls made the workspace, and the installation shares its token with no such one"
+                raise missing(workspace.name, WHAT, "SHARED_AIRTABLE_TOKEN", remedy)
             return self._from_environment(workspace)
         if workspace.airtable_secret is None or not names_one:
             raise missing(workspace.name, WHAT, "spec.airtable.tokenSecretRef", "the workspace names no secret")

@@ -35,8 +35,9 @@ class Settings(SecretSettings, WorkspacesPeer, DatabaseSettings, RedisSettings, 
     SHARED_AIRTABLE_TOKEN."""
 
     shared_airtable_token: bool = False
-    """Whether workspaces that name no secret use AIRTABLE_TOKEN although others name theirs. For demonstrations:
-    everybody who may make a workspace can then read every base of that token."""
+    """Whether every workspace that names no secret uses AIRTABLE_TOKEN, also those that calls made, and although others
+    name theirs. For demonstrations: everybody who may make a workspace can then bind every base of that token which no
+    other workspace has. The same for `workspaces`, `airtable-gateway` and the operator."""
 
     airtable_timeout_seconds: float = Field(default=30, gt=0, le=600)
     """How long Airtable may take to answer one call."""

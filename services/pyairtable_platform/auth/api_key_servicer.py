@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyairtable_platform.common import context
-from pyairtable_platform.common.errors import Unauthenticated
 from pyairtable_platform.common.values import to_timestamp
 from pyairtable_protos.auth.v1 import account_service_pb2 as rpc
 
+from .accounts.servicer import person
 from .api_key_store import ApiKey
 from .api_keys import ApiKeys
 from .moments import moment
@@ -23,28 +22,21 @@ class ApiKeyCalls:
         self._keys = keys
 
     async def CreateApiKey(self, request: rpc.CreateApiKeyRequest, call: Any) -> rpc.CreateApiKeyResponse:
+        user_id, login_id = person()
         text, key = await self._keys.create(
-            caller(), request.workspace, request.name, request.role, moment(request, "expires_at")
+            user_id, login_id, request.workspace, request.name, request.role, moment(request, "expires_at")
         )
         return rpc.CreateApiKeyResponse(key=text, api_key=to_message(key))
 
     async def ListApiKeys(self, request: rpc.ListApiKeysRequest, call: Any) -> rpc.ListApiKeysResponse:
         size = request.page_size or DEFAULT_PAGE_SIZE
-        page, token = await self._keys.page(
-            caller(), request.workspace, request.key_id_prefix, size, request.page_token
-        )
+        user_id, _ = person()
+        page, token = await self._keys.page(user_id, request.workspace, request.key_id_prefix, size, request.page_token)
         return rpc.ListApiKeysResponse(api_keys=map(to_message, page), next_page_token=token)
 
     async def RevokeApiKey(self, request: rpc.RevokeApiKeyRequest, call: Any) -> rpc.RevokeApiKeyResponse:
-        return rpc.RevokeApiKeyResponse(api_key=to_message(await self._keys.revoke(caller(), request.key_id)))
-
-
-def caller() -> str:
-    """The id of the person who calls."""
-    identity = context.identity()
-    if identity is None or not identity.is_person:
-        raise Unauthenticated("log in: API keys are a person's own")
-    return identity.user_id
+        user_id, _ = person()
+        return rpc.RevokeApiKeyResponse(api_key=to_message(await self._keys.revoke(user_id, request.key_id)))
 
 
 def to_message(key: ApiKey) -> rpc.ApiKey:

@@ -26,6 +26,8 @@ class ApiKey:
     role: str
     sha256: bytes = field(repr=False)
     created_at: datetime
+    member_since: datetime | None = None
+    """When the membership began by which it was made; it counts by no other. None is any."""
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -73,12 +75,25 @@ _COUNT = text(
     "AND (expires_at IS NULL OR expires_at > now())"
 )
 _WORKING = text("SELECT key_id FROM api_keys WHERE user_id = :user_id AND revoked_at IS NULL")
+_REVOKE_ALL = text(
+    "UPDATE api_keys SET revoked_at = now() WHERE user_id = :user_id AND revoked_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > now()) RETURNING key_id"
+)
 _ERASE = text("DELETE FROM api_keys WHERE user_id = :user_id RETURNING key_id")
-_LOCK_PERSON = text("SELECT pg_advisory_xact_lock(1635087468, hashtext(:user_id))")
+# The lock that disabling, erasing, logging out everywhere and new passwords hold too: a key is made before them, and
+# ends by them, or it is made after them, and by a login that is still there.
+_LOCK_PERSON = text(
+    "SELECT 1 FROM accounts WHERE user_id = :user_id AND state = 'active' AND NOT is_erased FOR NO KEY UPDATE"
+)
+_IS_LOGGED_IN = text("SELECT 1 FROM logins WHERE login_id = :login_id AND user_id = :user_id AND ended_at IS NULL")
 
 
 class TooMany(Exception):
     """The person has as many keys as one may have."""
+
+
+class LoginOver(Exception):
+    """The login that asks for a key has ended, or its account is not active any more."""
 
 
 class ApiKeyStore:
@@ -87,10 +102,16 @@ class ApiKeyStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def insert(self, key: ApiKey, most: int) -> bool:
-        """Keep a new key; False when its id is taken. Raises TooMany when the person has `most` that work."""
+    async def insert(self, key: ApiKey, login_id: str, most: int) -> bool:
+        """Keep a new key that a login asks for; False when its id is taken.
+
+        Raises LoginOver, and TooMany when the person has `most` that work.
+        """
         async with transaction(self._engine, EVERY_WORKSPACE) as connection:
-            await connection.execute(_LOCK_PERSON, {"user_id": key.user_id})
+            asking = {"user_id": key.user_id, "login_id": login_id}
+            for required in (_LOCK_PERSON, _IS_LOGGED_IN):
+                if (await connection.execute(required, asking)).first() is None:
+                    raise LoginOver
             if (await connection.execute(_COUNT, {"user_id": key.user_id})).scalar_one() >= most:
                 raise TooMany
             return (await connection.execute(_INSERT, asdict(key))).first() is not None
@@ -132,6 +153,14 @@ async def keys_stop(connection: AsyncConnection, user_id: str) -> None:
 async def keys_go_on(connection: AsyncConnection, user_id: str) -> None:
     """In the transaction that restores an account: its API keys that were not revoked work again."""
     await session_restored(connection, *await _working(connection, user_id))
+
+
+async def revoke_keys(connection: AsyncConnection, user_id: str) -> int:
+    """In a transaction that holds the person's account: end all API keys of the person for good; how many."""
+    await enter_workspace(connection, EVERY_WORKSPACE)  # a person's keys are of many workspaces
+    rows = (await connection.execute(_REVOKE_ALL, {"user_id": user_id})).all()
+    await session_ended(connection, *(session_of(row.key_id) for row in rows))
+    return len(rows)
 
 
 async def erase_keys(connection: AsyncConnection, user_id: str) -> int:

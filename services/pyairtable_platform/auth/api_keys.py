@@ -18,8 +18,8 @@ from pyairtable_platform.common.errors import (
 from pyairtable_platform.common.roles import rank_of
 
 from . import keys
-from .api_key_store import ApiKey, ApiKeyPage, TooMany
-from .memberships import Member, Person, Right
+from .api_key_store import ApiKey, ApiKeyPage, LoginOver, TooMany
+from .memberships import Member, Person, Right, joined_at
 from .paging import from_token, to_token
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ MOST_KEYS = 200
 class Store(Protocol):
     """Where API keys lie (ApiKeyStore)."""
 
-    async def insert(self, key: ApiKey, most: int) -> bool: ...
+    async def insert(self, key: ApiKey, login_id: str, most: int) -> bool: ...
 
     async def page(
         self, user_id: str, workspace: str, prefix: str, size: int, after: tuple[datetime, str] | None
@@ -61,9 +61,9 @@ class ApiKeys:
         self._rights = rights
 
     async def create(
-        self, user_id: str, workspace: str, name: str, role: str, expires_at: datetime | None
+        self, user_id: str, login_id: str, workspace: str, name: str, role: str, expires_at: datetime | None
     ) -> tuple[str, ApiKey]:
-        """A new key of a person and what is kept of it. An empty role is the person's own.
+        """A new key of a person, asked for by a login, and what is kept of it. An empty role is the person's own.
 
         Raises Denied for a workspace that the person is no member of and for a role above the person's own there.
         """
@@ -85,9 +85,10 @@ class ApiKeys:
             role=role or right.role,
             sha256=keys.digest(new.text),
             created_at=now,
+            member_since=joined_at(person, right.workspace),
             expires_at=expires_at,
         )
-        await self._keep(key)
+        await self._keep(key, login_id)
         log.info("API key created", extra={"key": key.key_id, "user": user_id, "workspace": workspace})
         return new.text, key
 
@@ -106,9 +107,11 @@ class ApiKeys:
         log.info("API key revoked", extra={"key": key_id, "user": user_id})
         return key
 
-    async def _keep(self, key: ApiKey) -> None:
+    async def _keep(self, key: ApiKey, login_id: str) -> None:
         try:
-            is_free = await self._store.insert(key, MOST_KEYS)
+            is_free = await self._store.insert(key, login_id, MOST_KEYS)
+        except LoginOver:
+            raise Unauthenticated("your login has ended: log in again") from None
         except TooMany:
             raise FailedPrecondition(f"you have {MOST_KEYS} API keys that work: revoke one first") from None
         if not is_free:

@@ -19,7 +19,7 @@ from pyairtable_platform.common.roles import lesser
 from . import keys
 from .api_key_store import ApiKey
 from .decisions import Authorization
-from .memberships import Member, Person, Right, ServiceAccount
+from .memberships import Member, Person, Right, ServiceAccount, joined_at
 from .records import AccessKey
 from .signers import Signers
 from .token_review import Reviewed, is_service_account
@@ -232,6 +232,8 @@ class Authorizing:
             raise Unauthenticated(NO_MEMBER)
         if key.workspace_uid not in ("", own.workspace.source.uid):
             raise Unauthenticated(f"the API key {REMADE}")
+        if key.member_since not in (None, joined_at(person, own.workspace)):
+            raise Unauthenticated("the API key is of a membership that has ended: make another")
         right = self._ask.rights.right(person, key.workspace)  # refuses a suspended one
         return Right(right.workspace, lesser(key.role, right.role), right.revision)
 

@@ -59,6 +59,7 @@ def told_message(told: Told) -> rpc.WatchRevocationsResponse:
     """A message of the feed as the contract's."""
     return rpc.WatchRevocationsResponse(
         is_snapshot=told.is_snapshot,
+        registry=told.registry,
         revocations=[
             rpc.Revocation(
                 session=each.session, workspace=each.workspace, principal=each.principal, revision=each.revision

@@ -55,10 +55,12 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         signers = Signers(store, Seal(settings.jwt_secret.get_secret_value()))
         decisions = Decisions(engine)
         stack.push_async_callback(decisions.flush)
-        sources = await open_sources(stack, settings, engine, store, memberships, decisions)
+        users = await stack.enter_async_context(open_channel(settings.users_target, settings))
+        preferences = Preferences(users)
+        sources = await open_sources(stack, settings, engine, store, memberships, decisions, preferences)
         authorizing = Authorizing(signers, sources)
         api_keys = ApiKeyCalls(ApiKeys(ApiKeyStore(engine), sources.people, memberships))
-        neighbours = Neighbours(signers, memberships, TokenChecks(authorizing, signers), api_keys)
+        neighbours = Neighbours(signers, memberships, TokenChecks(authorizing, signers), api_keys, preferences)
         accounts = open_accounts(stack, settings, engine, neighbours)
         yield Service(
             name="auth",
@@ -106,19 +108,19 @@ async def open_sources(
     store: AuthStore,
     memberships: Memberships,
     decisions: Decisions,
+    preferences: Preferences,
 ) -> Sources:
     """Whom decisions about credentials ask."""
     reviews = None
     if settings.has_kubernetes():
         client = await stack.enter_async_context(open_kubernetes(settings))
         reviews = ServiceAccounts(client, settings.kubernetes_token_file)
-    users = await stack.enter_async_context(open_channel(settings.users_target, settings))
     return Sources(
         access_keys=store,
         api_keys=ApiKeyStore(engine),
         people=People(engine, settings.admins()),
         rights=memberships,
-        preferences=Preferences(users),
+        preferences=preferences,
         audit=decisions,
         reviews=reviews,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import Denied, InvalidInput, Reason
@@ -71,8 +72,8 @@ class Memberships(WorkspaceRegistry):
             return
         if before is None or registry != self._registry:
             # What happened before is not known: whatever was signed before a workspace changed last is signed anew.
-            self._feed.forget_rights()
-            self._feed.add(Revocation(workspace=each.name, revision=each.version) for each in after.values())
+            changed = [Revocation(workspace=each.name, revision=each.version) for each in after.values()]
+            self._feed.replace_rights(self._registry, changed)
         else:
             self._feed.add(taken_back(before, after, self._revision))
 
@@ -114,6 +115,11 @@ def role_of(member: Member, workspace: Workspace) -> str:
         else [OWNER for each in workspace.owners if each == owner_of(member)]
     )
     return max(roles, key=rank_of, default="")
+
+
+def joined_at(person: Person, workspace: Workspace) -> datetime | None:
+    """When a person's membership began; None for who is no member, or an owner of the declaration."""
+    return next((each.joined_at for each in workspace.members if each.user_id == person.user_id), None)
 
 
 def taken_back(before: Mapping[str, Workspace], after: Mapping[str, Workspace], revision: int) -> Iterator[Revocation]:

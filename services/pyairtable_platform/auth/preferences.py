@@ -1,4 +1,4 @@
-"""The users service, as far as auth needs it: which workspace a person means who names none."""
+"""The users service, as far as auth needs it: which workspace a person means who names none, and which letters."""
 
 from __future__ import annotations
 
@@ -22,14 +22,21 @@ class Preferences:
 
     async def default_workspace(self, user_id: str) -> str:
         """The workspace that a person means when none is named; empty when the person has not said."""
+        found = await self._of(user_id, "which workspace you prefer: name one, or try again in a moment")
+        return str(found.default_workspace) if found is not None else ""
+
+    async def wants_invitations(self, user_id: str) -> bool:
+        """Whether a person wants letters about invitations; so is everybody who has not said otherwise."""
+        found = await self._of(user_id, "whether somebody wants letters: try again in a moment")
+        return bool(found.letters_about_invitations) if found is not None else True
+
+    async def _of(self, user_id: str, what: str) -> user_service_pb2.Preferences | None:
         request = user_service_pb2.LookupUsersRequest(user_ids=[user_id])
         try:
             # On our own behalf, for whoever asks may be the person.
             with context.entered(CallContext(request_id=context.request_id())):
                 answer = await self._channel.call(self._stub.LookupUsers, request, timeout=_CALL_SECONDS)
         except PyAirtableError as error:
-            raise Unavailable(
-                "the users service cannot be asked which workspace you prefer: name one, or try again in a moment",
-                dependency="users",
-            ) from error
-        return str(answer.preferences[user_id].default_workspace) if user_id in answer.preferences else ""
+            raise Unavailable(f"the users service cannot be asked {what}", dependency="users") from error
+        found: user_service_pb2.Preferences | None = answer.preferences.get(user_id)
+        return found

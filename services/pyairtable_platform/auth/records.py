@@ -21,6 +21,8 @@ class AccessKey:
     sha256: bytes = field(repr=False)
     created_at: datetime
     workspace_uid: str = ""
+    made_by: str = ""
+    """Principal; empty: the installation."""
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -77,6 +79,10 @@ class KeysOfWorkspace(Protocol):
 
     async def restore(self, key_id: str) -> None:
         """Take `end` back."""
+        ...
+
+    async def tell(self, what: str, key: AccessKey, principal: str) -> None:
+        """Tell others what somebody did to a key (access_key.<what>.v1)."""
         ...
 
 

@@ -86,6 +86,8 @@ class Told:
 
     is_snapshot: bool
     revocations: tuple[Revocation, ...]
+    registry: str = ""
+    """Of a snapshot: whose revisions these are; empty before it was heard."""
 
 
 @dataclass(eq=False)
@@ -111,6 +113,7 @@ class RevocationFeed:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], _Kept] = {}
         self._readers: set[_Reader] = set()
+        self._registry = ""
         self._is_read = False
 
     async def check(self) -> None:
@@ -123,15 +126,7 @@ class RevocationFeed:
 
     def add(self, found: Iterable[Revocation], age: float = 0.0) -> None:
         """Take in what ended `age` seconds ago, and tell what is new."""
-        until = self._clock() + KEPT_SECONDS - age
-        new = []
-        for revocation in found:
-            of = (revocation.session, revocation.workspace, revocation.principal)
-            known = self._kept.get(of)
-            if known is None or revocation.revision > known.revocation.revision:
-                self._kept[of] = _Kept(revocation, until)
-                new.append(revocation)
-        if new:
+        if new := self._keep(found, self._clock() + KEPT_SECONDS - age):
             self._tell(Told(False, tuple(new)))
 
     def restore(self, sessions: Iterable[str]) -> None:
@@ -142,16 +137,19 @@ class RevocationFeed:
         if known:
             self._tell_all_anew()
 
-    def forget_rights(self) -> None:
-        """Forget revisions: they were those of another registry."""
+    def replace_rights(self, registry: str, found: Iterable[Revocation]) -> None:
+        """Forget the revisions of another registry, and take in those of this one: in one message, so that nobody is
+        told in between that there are none."""
         self._kept = {of: kept for of, kept in self._kept.items() if kept.revocation.session}
+        self._registry = registry
+        self._keep(found, self._clock() + KEPT_SECONDS)
         self._tell_all_anew()
 
     def snapshot(self) -> Told:
         """All that still matters."""
         now = self._clock()
         self._kept = {of: kept for of, kept in self._kept.items() if kept.until > now}
-        return Told(True, tuple(kept.revocation for kept in self._kept.values()))
+        return Told(True, tuple(kept.revocation for kept in self._kept.values()), self._registry)
 
     async def watch(self) -> AsyncIterator[Told]:
         """A snapshot, then each revocation. A reader that falls behind gets a new snapshot for what it missed."""
@@ -172,6 +170,17 @@ class RevocationFeed:
     def close(self) -> None:
         """End every watch: this process stops, and its readers go to another one."""
         self._tell(None)
+
+    def _keep(self, found: Iterable[Revocation], until: float) -> list[Revocation]:
+        """Keep the later state of each; those that are new."""
+        new = []
+        for revocation in found:
+            of = (revocation.session, revocation.workspace, revocation.principal)
+            known = self._kept.get(of)
+            if known is None or revocation.revision > known.revocation.revision:
+                self._kept[of] = _Kept(revocation, until)
+                new.append(revocation)
+        return new
 
     def _tell_all_anew(self) -> None:
         self._tell(self.snapshot())

@@ -46,6 +46,7 @@ class AuthService:
         text, key = made(workspace, name, role, expires_at, uid, now)
         async with self._store.workspace(workspace) as known:
             await insert(known, key)
+            await known.tell("created", key, key.made_by)
         log.info("access key created", extra={"key": key.key_id, "workspace": workspace, "role": key.role})
         return text, key
 
@@ -68,6 +69,7 @@ class AuthService:
             replaced = replace(old, expires_at=ends, replaced_by=key.key_id)
             await insert(known, key)
             await known.update(replaced)
+            await known.tell("rotated", replaced, key.made_by)
             if not overlap:
                 await known.end(key_id)
         log.info("access key rotated", extra={"key": key_id, "new_key": key.key_id, "workspace": workspace})
@@ -82,6 +84,7 @@ class AuthService:
                 key = replace(key, revoked_at=key.revoked_at or now, is_revoked_for_good=True)
                 await known.update(key)
                 await known.end(key_id)
+                await known.tell("revoked", key, caller())
                 log.info("access key revoked", extra={"key": key_id, "workspace": workspace})
         return key
 
@@ -121,9 +124,16 @@ def made(
         sha256=keys.digest(new.text),
         created_at=now,
         workspace_uid=uid,
+        made_by=caller(),
         expires_at=expires_at,
     )
     return new.text, kept
+
+
+def caller() -> str:
+    """Who calls, as a principal; empty for the installation itself."""
+    identity = context.identity()
+    return identity.principal if identity else ""
 
 
 def require_not_above_caller(role: str) -> None:
@@ -189,7 +199,9 @@ async def _declare(
 ) -> bool:
     """Write one declared key as it is wanted; False when it was so."""
     if taken is None:
-        key = AccessKey(want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, uid, want.expires_at)
+        key = AccessKey(
+            want.key_id, workspace, "", DEFAULT_ROLE, True, want.sha256, now, uid, expires_at=want.expires_at
+        )
         await insert(known, key)
         return True
     wanted = replace(taken, workspace_uid=uid, sha256=want.sha256, expires_at=want.expires_at, revoked_at=None)

@@ -94,6 +94,7 @@ def to_message(key: AccessKey) -> rpc.AccessKey:
         name=key.name,
         role=key.role,
         declared=key.is_declared,
+        made_by=key.made_by,
         created_at=to_timestamp(key.created_at),
         **{name: to_timestamp(value) for name, value in times.items() if value is not None},
     )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pyairtable_platform.common import events
 from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, enter_workspace, transaction
 
 from .records import AccessKey, Page, session_of
@@ -93,6 +94,12 @@ class KeysInTransaction:
 
     async def restore(self, key_id: str) -> None:
         await session_restored(self._connection, session_of(key_id))
+
+    async def tell(self, what: str, key: AccessKey, principal: str) -> None:
+        data = {"name": key.name, "role": key.role}
+        await events.record(
+            self._connection, events.Event(f"access_key.{what}.v1", key.key_id, key.workspace, principal, data)
+        )
 
 
 class AuthStore:

@@ -86,13 +86,19 @@ def password(from_stdin: bool) -> str:
 
 def logout(
     everywhere: Annotated[bool, typer.Option("--everywhere", help="End all your logins on all machines.")] = False,
+    revoke_keys: Annotated[
+        bool, typer.Option("--revoke-keys", help="With --everywhere: revoke your API keys too, for good.")
+    ] = False,
 ) -> None:
-    """Log out. Keys go on working; `keys revoke` ends them."""
+    """Log out. API keys go on working unless --revoke-keys is given; `keys revoke` ends a single one."""
+    if revoke_keys and not everywhere:
+        raise CommandError("--revoke-keys goes with --everywhere; `keys revoke` ends a single key")
     with the_door() as door:
         if everywhere:
-            ended = door.post("/auth/logout-everywhere", {}).get("ended", 0)
+            ended = door.post("/auth/logout-everywhere", {"revoke_api_keys": revoke_keys})
             door.forget()
-            typer.echo(f"Ended {ended} logins.")
+            keys = f"Revoked {ended.get('revoked_api_keys', 0)} API keys." if revoke_keys else "API keys go on working."
+            typer.echo(f"Ended {ended.get('ended', 0)} logins. {keys}")
         else:
             typer.echo("Logged out." if door.log_out() else "Nobody was logged in.")
 

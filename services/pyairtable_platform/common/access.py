@@ -4,6 +4,7 @@ PUBLIC     everybody.
 PEER       whoever proves API_KEY; never a tenant.
 PERSON     a person who is signed in; no key, and no peer that calls for nobody.
 ADMIN      a person who administers this installation, and peers.
+KNOWN      whoever shows a credential, for all that the caller may see: no workspace is entered.
 WORKSPACE  a tenant, limited to its workspace and to what its role may do (roles.py), and peers. A person who is in no
            workspace enters the one that the call names.
 
@@ -55,6 +56,7 @@ PEER = access_pb2.CALLER_PEER
 WORKSPACE = access_pb2.CALLER_WORKSPACE
 PERSON = access_pb2.CALLER_PERSON
 ADMIN = access_pb2.CALLER_ADMIN
+KNOWN = access_pb2.CALLER_KNOWN
 
 _SHOW = (
     "show a workspace's access key (authorization: Bearer pya_...), an API key (pyu_...), an access token from the "

@@ -19,6 +19,7 @@ from grpc_status import rpc_status
 
 from . import context, metrics, tracing
 from .access import (
+    KNOWN,
     WORKSPACE,
     Access,
     check_need,
@@ -148,7 +149,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await self._count(call)
         rpc = method.replace("/", ".")
         rule, named = rule_of(rpc), named_workspaces(request)
-        header = headers.get(WORKSPACE_HEADER, "") if rule == WORKSPACE else ""
+        header = headers.get(WORKSPACE_HEADER, "") if rule in (WORKSPACE, KNOWN) else ""
         identity = await self._access.admit(rule, grpc_peer_address(call.peer()), headers, [*named, header][0])
         workspace = context.named_workspace(named, header)
         role = context.accepted_role(headers.get(ROLE_HEADER))

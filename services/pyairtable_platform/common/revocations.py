@@ -39,6 +39,7 @@ class Revocations:
     def __init__(self) -> None:
         self._sessions: dict[str, float] = {}
         self._rights: dict[tuple[str, str], tuple[int, float]] = {}
+        self._registry = ""
         self._standing: set[Standing] = set()
         self._stands = False
         self._heard_at: float | None = None
@@ -48,7 +49,11 @@ class Revocations:
         now = time.monotonic()
         self._heard_at, self._stands = now, True
         if update.is_snapshot:
-            self._sessions, self._rights = {}, {}
+            self._sessions = {}
+            if update.registry not in ("", self._registry):
+                # Revisions of another registry mean nothing here. Of the same one the later state of each counts: who
+                # tells may lie behind whoever told before.
+                self._registry, self._rights = update.registry, {}
         for revocation in update.revocations:
             self._add(revocation, now)
         self._forget(now - KEPT_SECONDS)

@@ -105,6 +105,8 @@ class Workspace:
     source: Source = field(default_factory=Source)
     members: tuple[Member, ...] = ()
     """Those who joined, and the owners of the declaration."""
+    made_by_call: bool = False
+    """Whether somebody who registered made it, and not an operator; also where an object stands for it."""
 
     @property
     def tenant(self) -> str:
@@ -167,6 +169,7 @@ def from_message(message: workspace_pb2.Workspace) -> Workspace:
         owners=tuple(Owner(item.kind, item.name, item.namespace) for item in message.owners),
         source=Source(message.source.kind, message.source.uid, message.source.generation),
         members=tuple(map(_member, message.members)),
+        made_by_call=message.made_by_call,
     )
 
 
@@ -197,6 +200,7 @@ def to_message(workspace: Workspace) -> workspace_pb2.Workspace:
         ),
         source=workspace_pb2.Source(kind=source.kind, uid=source.uid, generation=source.generation),
         members=map(member_message, workspace.members),
+        made_by_call=workspace.made_by_call,
     )
 
 

@@ -136,6 +136,7 @@ class NewRun:
     request_id: str
     seconds: float
     role: str = ""
+    declaration: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pyairtable_protos.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 
 from .catalog import load_catalog
+from .current_role import CurrentRoles
 from .follow import LogReader
 from .gemini import Gemini
 from .keys import WHAT, ModelKeys
@@ -26,6 +27,7 @@ from .ports import Model, ToolServer
 from .service import ChatService, Defaults
 from .servicer import ChatServicer
 from .settings import Settings
+from .spending import Spending
 from .store.journal import RunJournal
 from .store.leases import LeaseStore
 from .store.people import PeopleStore
@@ -54,7 +56,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             await stack.enter_async_context(open_channel(settings.workspaces_target, settings))
         )
         keys = await _keys(settings, registry, stack)
-        tools = await _tools(settings, stack)
+        tools = await _tools(settings, registry, stack)
         wakeups = Wakeups()
         listener = Listener(engine, NOTIFY_CHANNEL, heard=wakeups.wake, missed=wakeups.wake_all)
         runs, leases = RunStore(engine), LeaseStore(engine, owner=worker_name(), seconds=settings.lease_seconds)
@@ -70,6 +72,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         chats = ChatService(
             resolve=registry.resolve,
             check_model=keys.of,
+            spending=Spending(runs, settings.bounds()),
             runs=runs,
             sessions=SessionStore(engine),
             reader=LogReader(runs, wakeups),
@@ -112,16 +115,20 @@ def _model(settings: Settings, keys: ModelKeys, stack: AsyncExitStack) -> Model:
     return model
 
 
-async def _tools(settings: Settings, stack: AsyncExitStack) -> ToolServer | None:
+async def _tools(settings: Settings, registry: WorkspaceRegistry, stack: AsyncExitStack) -> ToolServer | None:
     if not settings.mcp_tools_enabled:
         return None
+    server = await _tool_server(settings, stack)
+    return CurrentRoles(CachedToolList(ObservedTools(server)), registry.find)
+
+
+async def _tool_server(settings: Settings, stack: AsyncExitStack) -> ToolServer:
     if not settings.use_http_mcp:
-        channel = await stack.enter_async_context(open_channel(settings.mcp_server_target, settings))
-        return CachedToolList(ObservedTools(GrpcTools(channel)))
+        return GrpcTools(await stack.enter_async_context(open_channel(settings.mcp_server_target, settings)))
     key = settings.api_key.get_secret_value() if settings.api_key else None
     tools = McpTools(settings.mcp_server_url, api_key=key)
     stack.push_async_callback(tools.close)
-    return CachedToolList(ObservedTools(tools))
+    return tools
 
 
 def _limits(settings: Settings) -> Limits:

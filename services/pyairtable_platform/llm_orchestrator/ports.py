@@ -123,6 +123,15 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
+class Asker:
+    """Who began a run, with which role (empty: a peer, no limit). `declaration`: see current_role.declaration_of."""
+
+    principal: str = ""
+    role: str = ""
+    declaration: str = ""
+
+
+@dataclass(frozen=True)
 class ToolCall:
     """A call to the tool server. A repeat with the same key does not write again."""
 
@@ -131,6 +140,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
     idempotency_key: str
     timeout: float
+    asker: Asker = Asker()
 
 
 class ToolServer(Protocol):
@@ -203,6 +213,7 @@ class Turn:
     settled_text: str = ""
     thoughts: str = ""
     cost: Cost = field(default_factory=Cost)
+    asker: Asker = Asker()
 
 
 class LeaseLost(Exception):

@@ -11,12 +11,16 @@ from dataclasses import dataclass, replace
 import orjson
 
 from pyairtable_platform.common import context
+from pyairtable_platform.common.context import check_allowed
 from pyairtable_platform.common.errors import Cancelled, DeadlineExceeded, InvalidInput
 from pyairtable_platform.common.registry import Workspace
+from pyairtable_platform.common.roles import Need
 
+from .current_role import asker_of
 from .entities import Message, NewRun, Run, RunEvent, RunState, Session, SessionCost, Whose
 from .failures import error_of
 from .follow import LogReader
+from .spending import Spending
 from .store.runs import RunStore
 from .store.sessions import SessionStore, unknown_session
 from .worker import Worker
@@ -45,6 +49,7 @@ class ChatService:
         *,
         resolve: Callable[[str], Workspace],
         check_model: Callable[[Workspace], Awaitable[object]],
+        spending: Spending,
         runs: RunStore,
         sessions: SessionStore,
         reader: LogReader,
@@ -54,6 +59,7 @@ class ChatService:
     ) -> None:
         self._resolve = resolve
         self._check_model = check_model
+        self._spending = spending
         self._runs = runs
         self._sessions = sessions
         self._reader = reader
@@ -65,6 +71,7 @@ class ChatService:
         """Accept a message; returns owner and id of its run, which goes on whether anybody waits or not."""
         workspace = self._resolve(ask.workspace)
         await self._check_model(workspace)
+        await self._spending.require(workspace)
         new = self._new_run(ask, workspace)
         run_id, lease = await self._runs.start(new, owner=self._worker.owner(), lease_seconds=self._lease_seconds)
         if lease is not None and lease.owner:
@@ -107,8 +114,9 @@ class ChatService:
         return await self._runs.get(self._whose(workspace), run_id)
 
     async def cancel_run(self, workspace: str, run_id: str) -> Run:
-        """Ask for a run to be stopped, wherever its worker is."""
+        """Ask for a run to be stopped, wherever its worker is. Raises Denied for who neither began it nor may write."""
         whose = self._whose(workspace)
+        require_may_stop(await self._runs.principal_of(whose, run_id))
         await self._runs.request_cancel(whose, run_id)
         return await self._runs.get(whose, run_id)
 
@@ -142,11 +150,13 @@ class ChatService:
         message, seeds = conversation(ask)
         for field in ("session_id", "base_id", "idempotency_key"):
             without_nul(field, getattr(ask, field))
+        asker = asker_of(principal(), role(), workspace)
         budget = self._defaults.thinking_budget if ask.thinking_budget is None else ask.thinking_budget
         return NewRun(
             whose=whose_chats(workspace),
-            principal=principal(),
-            role=role(),
+            principal=asker.principal,
+            role=asker.role,
+            declaration=asker.declaration,
             session_id=ask.session_id or uuid.uuid4().hex,
             message=message,
             seeds=seeds,
@@ -173,6 +183,12 @@ def whose_chats(workspace: Workspace) -> Whose:
     """The chats that the caller sees in a workspace: a person their own, by whatever credential; others the shared."""
     caller = context.identity()
     return Whose(workspace.tenant, caller.user_id if caller else "")
+
+
+def require_may_stop(began: str) -> None:
+    """Raise Denied unless the caller began the run, or may write in the workspace as who deletes sessions may."""
+    if principal() != began:
+        check_allowed(Need.WRITE)
 
 
 def principal() -> str:

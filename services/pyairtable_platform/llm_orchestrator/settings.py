@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from pyairtable_platform.common.secret_sources import SecretSettings
+from pyairtable_platform.common.self_service import SelfServiceSettings
 from pyairtable_platform.common.settings import DatabaseSettings, McpServerPeer, ServiceSettings, WorkspacesPeer
 
 
-class Settings(ServiceSettings, SecretSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer):
+class Settings(SelfServiceSettings, ServiceSettings, SecretSettings, DatabaseSettings, WorkspacesPeer, McpServerPeer):
     """Settings of llm-orchestrator."""
 
     http_port: int = Field(default=8003, ge=0, le=65535)

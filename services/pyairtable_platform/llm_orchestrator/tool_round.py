@@ -129,6 +129,7 @@ class ToolRunner:
             arguments=self._arguments(call.call),
             idempotency_key=f"{self._turn.run_id}:{call.id}",
             timeout=self._limits.seconds,
+            asker=self._turn.asker,
         )
         may_write = not self._tools[call.tool].read_only
         return await call_tool(self._server, request, may_write=may_write, patience=self._limits.write_patience)

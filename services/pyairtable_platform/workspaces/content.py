@@ -17,7 +17,7 @@ _MEMBERS = TypeAdapter(list[Member])
 
 def to_json(workspace: Workspace) -> str:
     """What is stored of a workspace."""
-    return _WORKSPACE.dump_json(workspace, exclude={"version", "members"}).decode()
+    return _WORKSPACE.dump_json(workspace, exclude={"version", "members", "made_by_call"}).decode()
 
 
 def from_json(content: str, revision: int, members: tuple[Member, ...] = ()) -> Workspace:
@@ -28,11 +28,12 @@ def from_json(content: str, revision: int, members: tuple[Member, ...] = ()) -> 
 
 
 def from_row(row: Any) -> Workspace:
-    """A row with content, revision and members (a JSON array, or null)."""
+    """A row with content, revision, members (a JSON array, or null) and made_by_call."""
     stored = row.members or "[]"  # the driver gives json as text
     members = _MEMBERS.validate_json(stored) if isinstance(stored, str) else _MEMBERS.validate_python(stored)
-    return from_json(
+    workspace = from_json(
         row.content,
         row.revision,
         tuple(replace(item, joined_at=item.joined_at and item.joined_at.astimezone(UTC)) for item in members),
     )
+    return replace(workspace, made_by_call=row.made_by_call)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.common.database import EVERY_WORKSPACE
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, NotFound, QuotaExhausted, Reason
+from pyairtable_platform.common.self_service import Bounds
 from pyairtable_platform.common.workspace import CUSTOM_RESOURCE, OWNER, BaseBinding, Workspace
 
 from .declared import checked
@@ -26,28 +27,39 @@ from .writing import Writing
 
 MOST_BASES = 100
 
+# Whatever declares it: a base that an object or a file gives to a workspace is nobody's who comes by a call.
 _BOUND_ELSEWHERE = text(
-    "SELECT 1 FROM workspaces JOIN reservations ON workspace = name WHERE name <> :name AND content IS NOT NULL "
+    "SELECT 1 FROM workspaces WHERE name <> :name AND content IS NOT NULL "
     "AND content::jsonb -> 'bases' @> jsonb_build_array(jsonb_build_object('base_id', CAST(:base_id AS text))) LIMIT 1"
 )
 
 
 class Edits:
-    """Changes workspaces that calls made. `is_token_shared`: such a workspace may use the installation's own token."""
+    """Changes workspaces that calls made. `is_token_shared`: such a workspace may use the installation's own token;
+    `bounds`: of what it may spend on the installation's key."""
 
     def __init__(
-        self, store: WorkspaceStore, registry: Registry, provisioner: Provisioner, is_token_shared: bool
+        self,
+        store: WorkspaceStore,
+        registry: Registry,
+        provisioner: Provisioner,
+        is_token_shared: bool,
+        bounds: Bounds,
     ) -> None:
         self._store = store
         self._registry = registry
         self._provisioner = provisioner
         self._is_token_shared = is_token_shared
+        self._bounds = bounds
 
     async def update(self, name: str, edit: Callable[[Workspace], Workspace], actor: Actor) -> Workspace:
         """Change fields."""
         async with self._store.writing(name) as writing:
             current = await self._ours(writing, name, "its fields")
-            changed = await self._put(writing, current, edit(current), actor.principal)
+            wanted = edit(current)
+            if wanted.llm != current.llm:  # what was allowed once stands in nobody's way
+                self._bounds.check(wanted)
+            changed = await self._put(writing, current, wanted, actor.principal)
         await self._registry.catch_up()
         return changed
 
@@ -117,7 +129,9 @@ class Edits:
         return current
 
     async def _put(self, writing: Writing, current: Workspace, wanted: Workspace, principal: str) -> Workspace:
-        wanted = replace(checked(wanted), version=current.version, members=current.members)
+        wanted = replace(
+            checked(wanted), version=current.version, members=current.members, made_by_call=current.made_by_call
+        )
         if wanted == current:
             return current
         if current.source.kind == CUSTOM_RESOURCE:
@@ -144,7 +158,11 @@ class Edits:
             )
         values = {"name": current.name, "base_id": base_id}
         if (await connection.execute(_BOUND_ELSEWHERE, values)).first() is not None:
-            raise FailedPrecondition(f"base {base_id} is bound by another workspace already", base=base_id)
+            raise FailedPrecondition(
+                f"base {base_id} is bound by another workspace already, and both would use one Airtable token: "
+                f"unbind it there, or have an operator give this workspace a token of its own",
+                base=base_id,
+            )
 
 
 async def _name_of(base: BaseBinding, current: Workspace) -> str:

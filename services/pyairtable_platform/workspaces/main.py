@@ -76,7 +76,7 @@ async def _wired(settings: Settings, engine: AsyncEngine, opened: AsyncExitStack
     files = FileSource(settings.workspaces_path, registry)
     audit = AuditLog(engine, partial(_tenant_of, registry))
     relay = Relay(engine, valkey, "workspace")
-    heard = Consumer(valkey, "workspaces-audit", ["workspace", "saga"], audit.write)
+    heard = Consumer(valkey, "workspaces-audit", ["workspace", "saga", "user"], audit.write)
     return Service(
         name="workspaces",
         title="Workspace Service",
@@ -113,7 +113,7 @@ async def _servicers(
     provisioner = await _provisioner(settings, opened)
     sagas = Sagas(await opened.enter_async_context(open_channel(settings.sagas_target, settings)))
     gateway = await opened.enter_async_context(open_channel(settings.airtable_gateway_target, settings))
-    edits = Edits(store, registry, provisioner, settings.shared_airtable_token)
+    edits = Edits(store, registry, provisioner, settings.shared_airtable_token, settings.bounds())
     creation = Creation(store, registry, accounts, sagas, edits)
     limits = Limits(settings.invitations_per_hour, settings.members_per_workspace)
     invitations = Invitations(store, registry, accounts, limits, letters.hint)

@@ -271,5 +271,7 @@ def require_newer(current: Workspace | None, wanted: Workspace) -> None:
 
 
 def is_same(current: Workspace | None, wanted: Workspace) -> bool:
-    """True when the same is declared: neither version nor members are."""
-    return current is not None and replace(current, version=0, members=()) == replace(wanted, version=0, members=())
+    """True when the same is declared: neither version nor members are, nor who made it."""
+    return current is not None and replace(current, version=0, members=(), made_by_call=False) == replace(
+        wanted, version=0, members=(), made_by_call=False
+    )

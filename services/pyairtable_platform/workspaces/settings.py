@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pyairtable_platform.common.kubernetes_api import KubernetesSettings
+from pyairtable_platform.common.self_service import SelfServiceSettings
 from pyairtable_platform.common.settings import (
     AirtableGatewayPeer,
     DatabaseSettings,
@@ -17,7 +18,15 @@ from pyairtable_platform.common.settings import (
 )
 
 
-class Settings(AirtableGatewayPeer, SagasPeer, KubernetesSettings, RedisSettings, DatabaseSettings, ServiceSettings):
+class Settings(
+    SelfServiceSettings,
+    AirtableGatewayPeer,
+    SagasPeer,
+    KubernetesSettings,
+    RedisSettings,
+    DatabaseSettings,
+    ServiceSettings,
+):
     """What the workspace service can be told."""
 
     http_port: int = Field(default=8006, ge=0, le=65535)
@@ -32,8 +41,10 @@ class Settings(AirtableGatewayPeer, SagasPeer, KubernetesSettings, RedisSettings
     changed and deleted through the Kubernetes API, and put into the registry by the operator (`kubernetes`)."""
 
     shared_airtable_token: bool = False
-    """Whether workspaces that calls make may use the installation's own Airtable token (AIRTABLE_TOKEN), each base in
-    one of them only. For demonstrations: everybody who may make a workspace can then read every base of that token."""
+    """Whether workspaces that calls make may use the installation's own Airtable token (AIRTABLE_TOKEN): bases of it
+    that no other workspace has bound, whatever declares that one. For demonstrations: everybody who may make a
+    workspace can then bind every other base of that token. The same for `workspaces`, `airtable-gateway` and the
+    operator."""
 
     workspaces_per_person: int = Field(default=10, ge=0, le=10_000)
     """How many workspaces a person may make and own."""

@@ -19,7 +19,7 @@ from pyairtable_platform.common.workspace import Workspace
 
 from .content import from_json, from_row, to_json
 from .service import Applied, Decide, Loaded, Removed
-from .writing import MEMBERS, NOTIFY_CHANNEL, Writing
+from .writing import MADE_BY_CALL, MEMBERS, NOTIFY_CHANNEL, Writing
 
 __all__ = ["NOTIFY_CHANNEL", "SCHEMA", "WorkspaceStore", "from_json", "to_json"]
 
@@ -28,7 +28,8 @@ SCHEMA = "workspaces"
 # One statement: members must not be newer than the revision that tells of them.
 _LOAD = text(
     "SELECT registry.id, registry.revision AS latest, workspaces.name, workspaces.revision, workspaces.content, "  # noqa: S608 - constants
-    f"{MEMBERS} FROM registry LEFT JOIN workspaces ON workspaces.revision > :after ORDER BY workspaces.revision"
+    f"{MEMBERS}, {MADE_BY_CALL} "
+    "FROM registry LEFT JOIN workspaces ON workspaces.revision > :after ORDER BY workspaces.revision"
 )
 
 

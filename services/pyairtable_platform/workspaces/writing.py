@@ -28,7 +28,12 @@ MEMBERS = (
     "'invited_by', invited_by) ORDER BY joined_at, user_id) "
     "FROM members WHERE members.workspace = workspaces.name) AS members"
 )
-_READ = text(f"SELECT content, revision, {MEMBERS} FROM workspaces WHERE name = :name")  # noqa: S608 - constants
+MADE_BY_CALL = (
+    "EXISTS (SELECT 1 FROM reservations WHERE reservations.workspace = workspaces.name "  # noqa: S608 - constants
+    "AND (content::json #>> '{source,kind}', content::json #>> '{source,uid}') "
+    f"IN (('{API}', uid), ('{CUSTOM_RESOURCE}', object_uid))) AS made_by_call"
+)
+_READ = text(f"SELECT content, revision, {MEMBERS}, {MADE_BY_CALL} FROM workspaces WHERE name = :name")  # noqa: S608 - constants
 _STEP = text("UPDATE registry SET revision = revision + 1 RETURNING revision")
 _WRITE = text(
     "INSERT INTO workspaces (name, revision, content) VALUES (:name, :revision, :content) "

@@ -91,7 +91,9 @@ class FakeAccounts:
         return 200, {"message": "If there is an account, a letter is on its way."}
 
     def post_auth_reset_password(self, body: dict[str, Any]) -> tuple[int, Any]:
-        return (200, {}) if body["token"] == "pyp_right" else (400, {"detail": "this link was used"})
+        if body["token"] != "pyp_right":
+            return 400, {"detail": "this link was used"}
+        return 200, {"revoked_api_keys": 2 if body["revoke_api_keys"] else 0}
 
     def _private(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         shown = [

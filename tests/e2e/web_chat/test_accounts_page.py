@@ -95,8 +95,10 @@ async def test_a_new_password_by_letter(page: Page, site: Site) -> None:
     await expect(page.get_by_role("status").first).to_contain_text("a letter is on its way")
     await page.goto(f"{site.url}/reset-password#token=pyp_right")
     await page.get_by_label("New password").fill("another password of this test")
+    await expect(page.get_by_role("checkbox", name="Revoke my API keys too")).to_be_checked()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status").first).to_have_text("The new password is set. Log in with it.")
+    said = "The new password is set. Log in with it. API keys revoked: 2."
+    await expect(page.get_by_role("status").first).to_have_text(said)
 
 
 async def test_many_calls_refresh_an_ending_login_once(page: Page, site: Site, accounts: FakeAccounts) -> None:

@@ -131,6 +131,8 @@ def expected(method: MethodDescriptor, who: Who, named: str) -> str:
         return NOT_KNOWN
     if who.is_suspended:
         return SUSPENDED
+    if rule == "CALLER_KNOWN":
+        return IN
     if rule == "CALLER_PERSON":
         return IN if who.kind == "person" else DENIED
     if who.kind == "peer":
@@ -242,6 +244,13 @@ async def test_who_came_in_is_who_called(running: Installation) -> None:
         await caller.outcome(method, request(workspace=OWN), PEER)
         assert running.calls.seen[-1].identity is None
         assert running.calls.seen[-1].workspace == OWN
+
+
+def test_whoever_is_known_lists_workspaces_without_naming_one() -> None:
+    method = method_named("WorkspaceService.ListWorkspaces")
+    found = {name: expected(method, who, "") for name, who in WHO.items()}
+    assert found["member of two"] == found["person in no workspace"] == found["access key"] == IN
+    assert {found["anonymous"], found["expired"], found["revoked"]} == {NOT_KNOWN}
 
 
 def test_the_matrix_would_notice() -> None:

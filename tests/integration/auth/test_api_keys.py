@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
-from integration.auth.token_kit import House, house_over, refused, somebody, until
+from integration.auth.token_kit import House, Somebody, house_over, refused, somebody, until
 
+from pyairtable_platform.auth.accounts.sealing import sha256
 from pyairtable_platform.auth.api_key_store import keys_go_on, keys_stop
 from pyairtable_platform.auth.api_keys import MOST_KEYS
+from pyairtable_platform.auth.departures import Departures
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import (
     Denied,
@@ -21,7 +26,9 @@ from pyairtable_platform.common.errors import (
     NotFound,
     PyAirtableError,
     Reason,
+    Unauthenticated,
 )
+from pyairtable_platform.common.event import Event
 from pyairtable_platform.common.values import to_timestamp
 from pyairtable_protos.auth.v1 import (
     auth_service_pb2,
@@ -202,6 +209,129 @@ async def test_the_keys_of_a_disabled_account_stop_and_go_on(house: House) -> No
     await until(gone)
 
 
+async def reset_by_letter(house: House, person: Somebody, **fields: Any) -> Any:
+    token = f"pyp_{uuid.uuid4().hex:a<43}"
+    await house.rows(
+        "INSERT INTO letter_tokens (sha256, purpose, user_id, expires_at) "
+        "VALUES (:sha256, 'reset', :id, now() + interval '1 hour')",
+        sha256=sha256(token),
+        id=person.user_id,
+    )
+    return await person.call("ResetPassword", token=token, new_password="eight green teapots", **fields)
+
+
+async def test_a_reset_by_letter_revokes_the_keys_of_its_person_everywhere(house: House) -> None:
+    """Whoever was robbed of the account does not know which keys the thief has made."""
+    person, workspace = await somebody(house, "editor")
+    other, elsewhere = await somebody(house, "editor")
+    keys = [(await person.key(workspace)).key for _ in range(2)]
+    foreign = (await other.key(elsewhere)).key
+    identity = (await house.authorize(keys[0], replica=1)).identity_token
+    said = await reset_by_letter(house, person)
+    assert (said.ended, said.revoked_api_keys) == (1, 2)
+    for replica in range(2):
+        for credential in (*keys, identity):
+            assert await refused(house, credential, replica)
+        for key in keys:
+            await until(is_told, house, replica, f"api-key:{key.split('_')[1]}")
+    assert not await refused(house, foreign)
+    [row] = await house.rows(
+        "SELECT details FROM audit WHERE user_id = :id AND action = 'reset_password'", id=person.user_id
+    )
+    assert row.details == {"ended": 1, "revoked_api_keys": 2}
+
+
+async def test_a_reset_keeps_the_keys_when_its_person_says_so(house: House) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = (await person.key(workspace)).key
+    said = await reset_by_letter(house, person, revoke_api_keys=False)
+    assert (said.ended, said.revoked_api_keys) == (1, 0)
+    assert not await refused(house, key)
+
+
+@pytest.mark.parametrize("revoke", [False, True])
+async def test_logging_out_everywhere_revokes_keys_when_it_is_told_to(house: House, revoke: bool) -> None:
+    person, workspace = await somebody(house, "editor")
+    key = (await person.key(workspace)).key
+    said = await person.call("LogoutEverywhere", revoke_api_keys=revoke)
+    assert (said.ended, said.revoked_api_keys) == (1, int(revoke))
+    assert await refused(house, key, 1) is revoke
+
+
+def removal(person: Somebody, workspace: str, joined_at: datetime) -> Event:
+    data = {"tenant": workspace, "role": "owner", "joined_at": joined_at.isoformat()}
+    return Event("workspace.member_removed.v1", person.user_id, workspace, data=data)
+
+
+async def test_who_comes_back_does_not_bring_old_keys(house: House) -> None:
+    """At once and without a word from the registry's events, and for good once they are heard."""
+    person, workspace = await somebody(house, "editor")
+    before, since = datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) - timedelta(days=1)
+    members = {person.user_id: "editor"}
+    await joined(house, person, house.registry.declare(workspace, members=members, joined_at=before))
+    old = (await person.key(workspace)).key
+    assert not await refused(house, old, 1)
+    house.registry.declare(workspace)
+    for replica in range(2):
+        await until(refused, house, old, replica)
+    await joined(house, person, house.registry.declare(workspace, members=members, joined_at=since))
+    new = (await person.key(workspace)).key
+    event = removal(person, workspace, before)
+    for _ in range(2):  # at least once
+        for replica in range(2):
+            assert await refused(house, old, replica)
+            assert not await refused(house, new, replica)
+        await Departures(house.engine).handle(event)
+    listed = {key.key_id: key for key in (await person.call("ListApiKeys")).api_keys}
+    assert listed[old.split("_")[1]].HasField("revoked_at")
+    assert not listed[new.split("_")[1]].HasField("revoked_at")
+
+
+async def joined(house: House, person: Somebody, revision: int) -> None:
+    """Wait until both replicas sign by a state of the registry."""
+
+    async def is_known(replica: int) -> bool:
+        try:
+            token = (await house.authorize(person.token, enter=True, replica=replica)).identity_token
+        except (Denied, InvalidInput):
+            return False
+        return bool(jwt.decode(token, options={"verify_signature": False})["rev"] >= revision)
+
+    for replica in range(2):
+        await until(is_known, replica)
+
+
+async def test_access_keys_tell_their_maker_and_outlive_them(house: House) -> None:
+    """The workspace's programs go on; whoever manages it is told by which keys."""
+    person, workspace = await somebody(house, "owner")
+    made = await person.auth_call("CreateAccessKey", workspace=workspace, name="reports", role="viewer")
+    ended = await person.auth_call("CreateAccessKey", workspace=workspace)
+    await person.auth_call("RevokeAccessKey", workspace=workspace, key_id=ended.access_key.key_id)
+    await house.call("CreateAccessKey", workspace=workspace)
+    listed = (await house.call("ListAccessKeys", workspace=workspace)).access_keys
+    assert sorted(key.made_by for key in listed) == ["", *[f"user:{person.user_id}"] * 2]
+    event = removal(person, workspace, datetime.now(UTC))
+    for _ in range(2):
+        await Departures(house.engine).handle(event)
+    assert not await refused(house, made.key)
+    rows = await house.rows(
+        "SELECT type, subject, principal, data FROM outbox WHERE workspace = :name ORDER BY id", name=workspace
+    )
+    key_id, ended_id = made.access_key.key_id, ended.access_key.key_id
+    assert [(row.type, row.subject, row.principal) for row in rows[:3]] == [
+        ("access_key.created.v1", key_id, f"user:{person.user_id}"),
+        ("access_key.created.v1", ended_id, f"user:{person.user_id}"),
+        ("access_key.revoked.v1", ended_id, f"user:{person.user_id}"),
+    ]
+    assert [(row.type, row.subject, row.principal, row.data) for row in rows[4:]] == [
+        ("access_key.outlives_maker.v1", key_id, "", {"name": "reports", "role": "viewer"})
+    ]
+    [kept] = await house.rows(
+        "SELECT details FROM audit WHERE action = 'member_removed' AND workspace = :name", name=workspace
+    )
+    assert kept.details == {"revoked_api_keys": [], "access_keys": [key_id]}
+
+
 async def test_no_key_is_in_the_database(house: House) -> None:
     person, workspace = await somebody(house, "editor")
     key = (await person.key(workspace)).key
@@ -211,3 +341,30 @@ async def test_no_key_is_in_the_database(house: House) -> None:
         assert row.count == 0
     [row] = await house.rows("SELECT last_used_at FROM api_keys WHERE key_id = :id", id=key.split("_")[1])
     assert row.last_used_at is not None
+
+
+async def test_the_key_of_an_object_that_the_platform_refused_opens_nothing(house: House) -> None:
+    """The operator makes key and Secret before it knows: a name that a call, a file or another object has is theirs."""
+    for number, uid in enumerate(("uid-of-a-call", "")):  # a file has none
+        person, workspace = await somebody(house, "owner")
+        text = f"pya_refused{number}000_{'x' * 43}"
+        declared = auth_service_pb2.DeclaredAccessKey(
+            key_id=text.split("_")[1], sha256=hashlib.sha256(text.encode()).hexdigest()
+        )
+        await joined(house, person, house.registry.declare(workspace, uid=uid, members={person.user_id: "owner"}))
+        await house.call("ApplyAccessKeys", workspace=workspace, keys=[declared], uid="uid-refused")
+        with pytest.raises(Unauthenticated, match="made anew"):
+            await house.authorize(text)
+        members = {person.user_id: "owner"}
+        await joined(house, person, house.registry.declare(workspace, uid="uid-refused", members=members))
+        assert (await house.authorize(text)).workspace == workspace, "it is a key, once its object is in force"
+
+
+async def test_the_key_of_an_object_whose_name_is_nobodys_yet_opens_nothing(house: House) -> None:
+    """As long as a call holds the name, or when the platform refused the object and nothing has the name."""
+    text = f"pya_nobodys00_{'x' * 43}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    declared = auth_service_pb2.DeclaredAccessKey(key_id="nobodys00", sha256=digest)
+    await house.call("ApplyAccessKeys", workspace="reserved", keys=[declared], uid="uid-refused")
+    with pytest.raises(NotFound):
+        await house.authorize(text)

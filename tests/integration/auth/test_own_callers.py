@@ -11,6 +11,7 @@ from integration.auth.token_kit import House, Somebody, house_over, somebody, un
 from pyairtable_platform.auth import local
 from pyairtable_platform.auth.revocations import session_ended
 from pyairtable_platform.common.errors import Denied, Unauthenticated
+from pyairtable_protos.auth.v1 import account_service_pb2, account_service_pb2_grpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,3 +114,19 @@ async def test_a_token_is_validated_for_everybody(house: House) -> None:
             await person.call("ValidateToken", token=token)
         texts.add(refusal.value.message)
     assert len(texts) == 1, "nobody is told why"
+
+
+async def test_who_does_not_want_letters_of_invitation_gets_none(house: House) -> None:
+    values = {"workspace": "acme", "display_name": "Acme", "role": "viewer", "invited_by": "Ada", "token": "pyi_x"}
+    unwilling, willing = await house.person("no@example.com"), await house.person("yes@example.com")
+    house.users.preferred[unwilling] = ""  # without a word about letters, which is "no" on the wire
+    replica = house.replicas[0]
+    stub = account_service_pb2_grpc.AccountServiceStub(replica.channel)
+    for email in ("NO@example.com", "yes@example.com", "stranger@example.com"):
+        request = account_service_pb2.SendLetterRequest(
+            email=email, template="invitation", values=values, idempotency_key=email
+        )
+        await replica.call(stub.SendLetter, request)
+    rows = await house.rows("SELECT key FROM letters WHERE template = 'invitation' ORDER BY key")
+    assert [row.key for row in rows] == ["stranger@example.com", "yes@example.com"]
+    assert set(house.users.asked) == {unwilling, willing}

@@ -176,5 +176,5 @@ async def test_revisions_are_no_sessions(replicas: tuple[Replica, Replica]) -> N
     first.revocations.add([Revocation(workspace="acme", revision=3)])
     await first.end("login:1")
     await until(lambda: first.heard() == {"login:1", ""})
-    first.revocations.forget_rights()
+    first.revocations.replace_rights("r2", [])
     await until(lambda: first.heard() == {"login:1"})

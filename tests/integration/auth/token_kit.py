@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,7 @@ from pyairtable_platform.common.errors import Denied, Unauthenticated
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.status import from_rpc_error
 from pyairtable_platform.common.testing import started
+from pyairtable_platform.common.values import to_timestamp
 from pyairtable_protos.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -66,10 +68,14 @@ class Registry(workspace_service_pb2_grpc.WorkspaceServiceServicer):
         uid: str = "uid-1",
         suspended: bool = False,
         owners: Sequence[workspace_pb2.Owner] = (),
+        joined_at: datetime | None = None,
     ) -> int:
         """A workspace in force; members are roles by user_id. Returns the revision."""
         self.revision += 1
-        people = [workspace_pb2.Member(user_id=user_id, role=role) for user_id, role in members.items()]
+        since = to_timestamp(joined_at) if joined_at else None
+        people = [
+            workspace_pb2.Member(user_id=user_id, role=role, joined_at=since) for user_id, role in members.items()
+        ]
         declared = [
             workspace_pb2.Member(email=owner.name, role="owner", declared=True)
             for owner in owners

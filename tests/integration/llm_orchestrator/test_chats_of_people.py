@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,17 +18,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from pyairtable_platform.common import context
 from pyairtable_platform.common.context import CallContext
 from pyairtable_platform.common.database import EVERY_WORKSPACE, NO_WORKSPACE, open_engine, transaction
-from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason
+from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, QuotaExhausted, Reason
 from pyairtable_platform.common.identity import Identity
 from pyairtable_platform.common.migrations import migrate_async
+from pyairtable_platform.common.roles import scope_of
+from pyairtable_platform.common.self_service import Bounds
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.values import struct_to_dict
 from pyairtable_platform.common.wakeups import Wakeups
 from pyairtable_platform.common.workspace import Workspace, from_message
 from pyairtable_platform.llm_orchestrator.entities import Lease, NewRun, Whose
 from pyairtable_platform.llm_orchestrator.follow import LogReader
-from pyairtable_platform.llm_orchestrator.ports import Cost, LeaseLost
+from pyairtable_platform.llm_orchestrator.ports import Asker, Cost, LeaseLost
 from pyairtable_platform.llm_orchestrator.service import Ask, ChatService, Defaults
+from pyairtable_platform.llm_orchestrator.spending import Spending
 from pyairtable_platform.llm_orchestrator.store.journal import RunJournal
 from pyairtable_platform.llm_orchestrator.store.leases import LeaseStore
 from pyairtable_platform.llm_orchestrator.store.people import PeopleStore
@@ -48,14 +52,15 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @contextmanager
-def called_by(principal: str, session: str = "login:l1") -> Iterator[None]:
-    identity = Identity(principal, "acme", "editor", frozenset({"read", "write"}), 9e9, "", session=session)
+def called_by(principal: str, session: str = "login:l1", role: str = "editor") -> Iterator[None]:
+    scope = frozenset(scope_of(role).split())
+    identity = Identity(principal, "acme", role, scope, 9e9, "", session=session)
     with context.entered(CallContext(request_id="r", workspace="acme", identity=identity)):
         yield
 
 
 def workspace(name: str) -> Workspace:
-    return from_message(workspace_pb2.Workspace(name=name))
+    return from_message(workspace_pb2.Workspace(name=name, made_by_call=name == "self-made"))
 
 
 @pytest.fixture
@@ -64,8 +69,9 @@ def service(engine: AsyncEngine) -> ChatService:
 
     runs, worker = RunStore(engine), SimpleNamespace(owner=lambda: "")
     return ChatService(
-        resolve=lambda name: workspace(name or "acme"),
+        resolve=lambda name: workspace(name or context.workspace() or "acme"),
         check_model=check_model,
+        spending=Spending(runs, Bounds(Decimal("1.5"))),
         runs=runs,
         sessions=SessionStore(engine),
         reader=LogReader(runs, Wakeups()),
@@ -250,3 +256,63 @@ async def test_row_security_alone_keeps_tenants_apart(engine: AsyncEngine) -> No
             for table in ("sessions", "runs", "messages", "run_events"):
                 rows = (await connection.execute(sa.text(f"SELECT 1 FROM {table}"))).all()  # noqa: S608
                 assert bool(rows) == bool(expected), (workspace, table)
+
+
+async def test_a_run_is_stopped_by_who_began_it_or_may_write(service: ChatService) -> None:
+    """Chats that keys share are seen by all of them: a viewer's must not stop what another one does."""
+    with called_by(KEY):
+        _, shared = await service.start(said("Hello"))
+    with called_by(f"user:{ADA}", role="viewer"):
+        _, own = await service.start(said("Hello", "hers"))
+        assert (await service.cancel_run("", own)).id == own
+    with called_by("access-key:k2", role="viewer"):
+        with pytest.raises(Denied, match="write"):
+            await service.cancel_run("", shared)
+        with pytest.raises(NotFound):
+            await service.cancel_run("", own)
+    with called_by(KEY, role="viewer"):
+        assert (await service.cancel_run("", shared)).id == shared
+    with called_by("access-key:k3", role="editor"):
+        assert (await service.cancel_run("", shared)).id == shared
+    with context.entered(CallContext(workspace="acme")):  # a peer
+        assert (await service.cancel_run("", shared)).id == shared
+
+
+async def test_a_worker_knows_who_began_a_run(service: ChatService, engine: AsyncEngine) -> None:
+    """Also one that takes it over."""
+    with called_by(f"user:{ADA}"):
+        await service.start(said("Hello"))
+    leases = LeaseStore(engine, owner="worker-2", seconds=5)
+    [lease] = await leases.claim(1)
+    claimed = await leases.load(lease, history_tokens=0)
+    assert claimed.turn.asker == Asker(f"user:{ADA}", "editor", "")
+
+
+async def test_what_a_month_costs_is_bounded_whoever_deletes_what(service: ChatService, engine: AsyncEngine) -> None:
+    """Of a workspace that a person made; one that an operator declared has its own limit, here none."""
+    paid = "UPDATE runs SET cost_usd = 0.75, state = 'completed'"
+    for name in ("self-made", "acme"):
+        with called_in(name):
+            for number in range(3):
+                if number == 2 and name == "self-made":
+                    with pytest.raises(QuotaExhausted, match=r"cost 1\.5 of 1\.5 US dollars"):
+                        await service.start(said("Hello", str(number)))
+                    break
+                await service.start(said("Hello", str(number)))
+                async with transaction(engine, EVERY_WORKSPACE) as connection:
+                    await connection.execute(sa.text(paid))
+    with called_in("self-made"):
+        await service.delete_session("", "0")
+        with pytest.raises(QuotaExhausted):
+            await service.start(said("Hello", "again"))
+        async with transaction(engine, EVERY_WORKSPACE) as connection:
+            await connection.execute(sa.text("UPDATE runs SET created_at = created_at - interval '32 days'"))
+            await connection.execute(sa.text("UPDATE forgotten_costs SET month = month - 40"))
+        assert await service.start(said("Hello", "next month"))
+
+
+@contextmanager
+def called_in(name: str) -> Iterator[None]:
+    identity = Identity(KEY, name, "editor", frozenset({"read", "write"}), 9e9, "", session=KEY)
+    with context.entered(CallContext(request_id="r", workspace=name, identity=identity)):
+        yield

@@ -94,6 +94,7 @@ async def test_a_letter_makes_a_member(installation: Installation, ada: Person) 
     assert len(token) == 4 + 43
     letter = installation.around.auth.letters[-1]
     assert (letter.template, letter.idempotency_key) == ("invitation", f"invitation:{made.invitation_id}")
+    assert letter.sent_by == ada.user_id
     assert {**letter.values, "token": ""} == {
         "workspace": "acme",
         "display_name": "Acme",

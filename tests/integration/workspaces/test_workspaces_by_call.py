@@ -13,9 +13,11 @@ from integration.workspaces.people_kit import Installation, Person, running_inst
 from integration.workspaces.stand_ins import Around
 from integration.workspaces.test_invitations import reason_of, statement, until_found
 from integration.workspaces.test_provisioning_steps import BASE, binding
+from redis.asyncio import Redis
 
 from pyairtable_devkit.databases import Valkey
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, InvalidInput, NotFound, QuotaExhausted, Reason
+from pyairtable_platform.common.event import Event
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as saga_rpc
 from pyairtable_protos.workspaces.v1 import workspace_pb2
 
@@ -169,6 +171,18 @@ async def test_a_base_of_the_shared_token_is_one_workspaces_only(shared: Install
         await eve.ask("ConnectBase", own="owner", workspace="evil", base_id=BASE)
 
 
+async def test_a_base_that_an_object_declares_is_nobodys_who_comes_by_a_call(shared: Installation, ada: Person) -> None:
+    """Else whoever may register reads the bases of the installation's own workspaces."""
+    wanted = workspace_pb2.Workspace(name="operators", bases=[binding(is_default=True)])
+    source = workspace_pb2.Source(kind="Workspace", uid="uid-1", generation=1)
+    await shared.peer("ApplyWorkspace", workspace=wanted, source=source)
+    with pytest.raises(FailedPrecondition, match="another workspace") as refusal:
+        await bind(shared)
+    assert "operators" not in str(refusal.value)
+    with pytest.raises(FailedPrecondition, match="another workspace"):
+        await ada.ask("ConnectBase", own="owner", workspace="acme", base_id=BASE)
+
+
 async def test_two_workspaces_that_bind_a_base_at_once(shared: Installation, ada: Person) -> None:
     await shared.workspace(shared.person("eve"), "evil")
     fields = {"base": binding(), "principal": ""}
@@ -237,6 +251,26 @@ async def test_what_others_declare_is_changed_there(shared: Installation) -> Non
         assert refusal.value.metadata["object"] == "Workspace/declared"
 
 
+async def test_what_an_owner_may_spend_on_the_installations_key_is_bounded(shared: Installation, ada: Person) -> None:
+    found = (await ada.ask("GetWorkspace", own="owner", workspace="acme", door=1)).workspace
+    assert found.made_by_call
+    assert not (await made_anew_by_an_object(shared)).made_by_call
+    for llm, field in (({"monthly_cost_limit": "25.01"}, "llm.monthly_cost_limit"), ({"model": "large"}, "")):
+        given = {"own": "owner", "workspace": "acme", "llm": workspace_pb2.LlmPolicy(**llm)}
+        if not field:
+            await ada.ask("UpdateWorkspace", **given)
+            continue
+        with pytest.raises(InvalidInput, match="SELF_SERVICE_MONTHLY_COST") as refusal:
+            await ada.ask("UpdateWorkspace", **given)
+        assert refusal.value.violations[0].field == field
+
+
+async def made_anew_by_an_object(installation: Installation) -> Any:
+    """Another workspace, which an operator declares."""
+    await installation.declare("operators")
+    return (await installation.peer("GetWorkspace", workspace="operators")).workspace
+
+
 async def test_the_end_takes_everything_but_the_audit_log(shared: Installation, ada: Person) -> None:
     await shared.join("acme", ada, "bob", "editor")
     await ada.ask("CreateInvitation", own="owner", workspace="acme", email="x@acme.example", role="viewer")
@@ -293,12 +327,16 @@ async def heard(installation: Installation, action: str, workspace: str = "acme"
     await until_found(installation.database_url, wanted)
 
 
-async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation, ada: Person) -> None:
+async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation, ada: Person, valkey: Valkey) -> None:
     bob = await shared.join("acme", ada, "bob", "editor")
     await ada.ask("UpdateMember", own="owner", workspace="acme", user_id=bob.user_id, role="viewer")
     await ada.ask("UpdateWorkspace", own="owner", workspace="acme", display_name="New")
     await bind(shared)
     await ada.ask("RemoveMember", own="owner", workspace="acme", user_id=bob.user_id)
+    key_made = Event("access_key.created.v1", "k1", "acme", f"user:{ada.user_id}", {"name": "", "role": "editor"})
+    async with Redis.from_url(valkey.url) as stream:
+        await stream.xadd("events:user", key_made.to_fields())  # type: ignore[arg-type]
+    await heard(shared, "access_key.created")
     await heard(shared, "member.removed")
     entries = (await ada.ask("ListAuditLog", own="owner", workspace="acme", door=1)).entries
     told = {entry.action: (entry.principal, entry.subject) for entry in entries}
@@ -311,6 +349,7 @@ async def test_changes_stand_in_the_log_with_who_made_them(shared: Installation,
         "workspace.updated": (f"user:{ada.user_id}", "acme"),
         "binding.connected": ("user:somebody", "crm"),
         "member.removed": (f"user:{ada.user_id}", bob.user_id),
+        "access_key.created": (f"user:{ada.user_id}", "k1"),
     }
     changed = next(entry for entry in entries if entry.action == "member.role_changed")
     assert MessageToDict(changed.details) == {"before": "editor", "role": "viewer"}

@@ -20,7 +20,7 @@ from pyairtable_platform.airtable_gateway.access import (
 from pyairtable_platform.airtable_gateway.credentials import WHAT, Credentials
 from pyairtable_platform.airtable_gateway.usage import Counted, Usage
 from pyairtable_platform.common.errors import Denied, FailedPrecondition, NotFound, QuotaExhausted, Reason, Unavailable
-from pyairtable_platform.common.registry import BaseBinding, LlmPolicy, SecretRef, Workspace
+from pyairtable_platform.common.registry import BaseBinding, LlmPolicy, SecretRef, Source, Workspace
 from pyairtable_platform.common.secret_sources import FileSecrets
 from pyairtable_platform.common.secrets import Secrets
 
@@ -104,6 +104,18 @@ async def test_a_token_is_shared_with_those_that_name_none_and_only_when_that_is
             await Credentials(secrets=secrets, token="patShared.not-real").of(nameless)
     with pytest.raises(FailedPrecondition):  # it names one, which is not there
         await shared.of(workspace())
+
+
+async def test_without_secrets_the_token_is_no_workspaces_that_calls_made_unless_it_is_shared() -> None:
+    declared = replace(workspace(), airtable_secret=None)
+    by_call = replace(declared, source=Source("Api", "uid-1"))
+    own = Credentials(secrets=None, token="patOwn.not-real")
+    assert (await own.of(declared)).value == "patOwn.not-real"
+    with pytest.raises(FailedPrecondition, match="SHARED_AIRTABLE_TOKEN") as caught:
+        await own.of(by_call)
+    assert caught.value.reason is Reason.CREDENTIAL_MISSING
+    shared = Credentials(secrets=None, token="patOwn.not-real", is_shared=True)
+    assert (await shared.of(by_call)).value == "patOwn.not-real"
 
 
 @dataclass

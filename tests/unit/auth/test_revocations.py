@@ -89,8 +89,8 @@ async def test_what_counts_again_is_taken_back_from_readers(feed: RevocationFeed
     feed.restore(["access-key:unknown"])
     feed.restore(["access-key:1"])
     assert await following(reader) == Told(True, (rights(3),))
-    feed.forget_rights()
-    assert await following(reader) == Told(True, ())
+    feed.replace_rights("r2", [rights(1)])
+    assert await following(reader) == Told(True, (rights(1),), "r2"), "never a word of no rights in between"
 
 
 @pytest.mark.parametrize("behind", [0, 1, 1000])

@@ -84,8 +84,15 @@ def test_a_logout_ends_it_here_even_when_nobody_is_there(logged_in: Run, config:
 
 def test_all_logins_can_be_ended(logged_in: Run, config: Path, door: FakeDoor) -> None:
     door.says("POST", "/auth/logout-everywhere", {"ended": 3})
-    assert logged_in("logout", "--everywhere").output == "Ended 3 logins.\n"
+    assert logged_in("logout", "--everywhere").output == "Ended 3 logins. API keys go on working.\n"
     assert not (config / "login.json").exists()
+
+
+def test_api_keys_can_end_with_the_logins(logged_in: Run, config: Path, door: FakeDoor) -> None:
+    door.says("POST", "/auth/logout-everywhere", {"ended": 3, "revoked_api_keys": 2})
+    assert "goes with --everywhere" in str(logged_in("logout", "--revoke-keys").exception)
+    assert logged_in("logout", "--everywhere", "--revoke-keys").output == "Ended 3 logins. Revoked 2 API keys.\n"
+    assert door.calls("POST", "/auth/logout-everywhere") == [{"revoke_api_keys": True}]
 
 
 def test_whoami_is_plain_for_programs(logged_in: Run, door: FakeDoor) -> None:

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from integration.access_matrix.contract import every_rpc
 
-from pyairtable_platform.common.access import ADMIN, PEER, PERSON, PUBLIC, WORKSPACE, rule_of, workspace_fields
+from pyairtable_platform.common.access import ADMIN, KNOWN, PEER, PERSON, PUBLIC, WORKSPACE, rule_of, workspace_fields
 from pyairtable_platform.common.roles import Need, lesser, need_of, rank_of, scope_of
 from pyairtable_protos.common.v1 import access_pb2
 
@@ -20,7 +20,7 @@ def test_an_rpc_in_a_workspace_says_what_it_needs_and_others_need_nothing(method
     if rule_of(rpc) == WORKSPACE:
         assert need_of(rpc) in Need, rpc
         return
-    assert rule_of(rpc) in (PEER, PERSON, ADMIN, PUBLIC)
+    assert rule_of(rpc) in (PEER, PERSON, ADMIN, KNOWN, PUBLIC)
     with pytest.raises(LookupError, match="option need"):
         need_of(rpc)
 

@@ -18,8 +18,8 @@ def identity(session: str = "login:1", workspace: str = "acme", revision: int = 
     return Identity(f"user:{user}", workspace, "editor", frozenset(), 2e9, "t", None, session, revision)
 
 
-def told(*revocations: rpc.Revocation, snapshot: bool = False) -> rpc.WatchRevocationsResponse:
-    return rpc.WatchRevocationsResponse(is_snapshot=snapshot, revocations=revocations)
+def told(*revocations: rpc.Revocation, snapshot: bool = False, registry: str = "") -> rpc.WatchRevocationsResponse:
+    return rpc.WatchRevocationsResponse(is_snapshot=snapshot, revocations=revocations, registry=registry)
 
 
 def session(name: str) -> rpc.Revocation:
@@ -62,10 +62,22 @@ def test_an_older_state_takes_nothing_back() -> None:
 
 def test_a_snapshot_replaces_what_was_known() -> None:
     known = Revocations()
-    known.apply(told(session("login:1"), rights("acme", 9), snapshot=True))
-    known.apply(told(session("login:2"), snapshot=True))
+    known.apply(told(session("login:1"), rights("acme", 9), snapshot=True, registry="r1"))
+    known.apply(told(session("login:2"), snapshot=True, registry="r2"))
     assert not known.is_revoked(identity(revision=0))
     assert known.is_revoked(identity("login:2"))
+
+
+@pytest.mark.parametrize("registry", ["r1", ""])
+def test_a_snapshot_of_a_replica_that_lies_behind_takes_no_right_back(registry: str) -> None:
+    """It has not heard of the later change of acme, nor of beta's at all; one that just started has heard nothing."""
+    known = Revocations()
+    known.apply(told(rights("acme", 9), rights("beta", 9, "ada"), snapshot=True, registry="r1"))
+    known.apply(told(rights("acme", 7), rights("gamma", 3), snapshot=True, registry=registry))
+    assert known.is_revoked(identity(revision=8))
+    assert known.is_revoked(identity(workspace="beta", revision=8))
+    assert known.is_revoked(identity(workspace="gamma", revision=2))
+    assert not known.is_revoked(identity(revision=9))
 
 
 def test_memory_is_bounded_by_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -484,21 +484,27 @@ class ResetPasswordRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    REVOKE_API_KEYS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """From the letter."""
     new_password: _builtins.str
     """As in RegisterRequest."""
+    revoke_api_keys: _builtins.bool
+    """False: the person's API keys go on working. Not set is true."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         new_password: _builtins.str = ...,
+        revoke_api_keys: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_revoke_api_keys", b"_revoke_api_keys", "revoke_api_keys", b"revoke_api_keys"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_revoke_api_keys", b"_revoke_api_keys", "new_password", b"new_password", "revoke_api_keys", b"revoke_api_keys", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__revoke_api_keys: _TypeAlias = _typing.Literal["revoke_api_keys"]  # noqa: Y015
+    _WhichOneofArgType__revoke_api_keys: _TypeAlias = _typing.Literal["_revoke_api_keys", b"_revoke_api_keys"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revoke_api_keys) -> _WhichOneofReturnType__revoke_api_keys | None: ...
 
 Global___ResetPasswordRequest: _TypeAlias = ResetPasswordRequest  # noqa: Y015
 
@@ -508,12 +514,21 @@ class ResetPasswordResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ENDED_FIELD_NUMBER: _builtins.int
+    REVOKED_API_KEYS_FIELD_NUMBER: _builtins.int
+    ended: _builtins.int
+    """How many logins ended."""
+    revoked_api_keys: _builtins.int
+    """How many API keys were revoked."""
     def __init__(
         self,
+        *,
+        ended: _builtins.int = ...,
+        revoked_api_keys: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "revoked_api_keys", b"revoked_api_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -798,12 +813,17 @@ class LogoutEverywhereRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REVOKE_API_KEYS_FIELD_NUMBER: _builtins.int
+    revoke_api_keys: _builtins.bool
+    """True: the caller's API keys are revoked too, for good."""
     def __init__(
         self,
+        *,
+        revoke_api_keys: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revoke_api_keys", b"revoke_api_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -816,16 +836,20 @@ class LogoutEverywhereResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ENDED_FIELD_NUMBER: _builtins.int
+    REVOKED_API_KEYS_FIELD_NUMBER: _builtins.int
     ended: _builtins.int
-    """How many."""
+    """How many logins."""
+    revoked_api_keys: _builtins.int
+    """How many API keys were revoked."""
     def __init__(
         self,
         *,
         ended: _builtins.int = ...,
+        revoked_api_keys: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "revoked_api_keys", b"revoked_api_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -839,19 +863,23 @@ class ChangePasswordRequest(_message.Message):
 
     CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
     NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    REVOKE_API_KEYS_FIELD_NUMBER: _builtins.int
     current_password: _builtins.str
     """The one in force."""
     new_password: _builtins.str
     """As in RegisterRequest."""
+    revoke_api_keys: _builtins.bool
+    """True: the caller's API keys are revoked too, for good."""
     def __init__(
         self,
         *,
         current_password: _builtins.str = ...,
         new_password: _builtins.str = ...,
+        revoke_api_keys: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "new_password", b"new_password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "new_password", b"new_password", "revoke_api_keys", b"revoke_api_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -864,16 +892,20 @@ class ChangePasswordResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ENDED_FIELD_NUMBER: _builtins.int
+    REVOKED_API_KEYS_FIELD_NUMBER: _builtins.int
     ended: _builtins.int
     """How many other logins ended."""
+    revoked_api_keys: _builtins.int
+    """How many API keys were revoked."""
     def __init__(
         self,
         *,
         ended: _builtins.int = ...,
+        revoked_api_keys: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "revoked_api_keys", b"revoked_api_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1422,6 +1454,7 @@ class SendLetterRequest(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    SENT_BY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """To an account; or"""
     email: _builtins.str
@@ -1430,6 +1463,8 @@ class SendLetterRequest(_message.Message):
     """Which letter: welcome, invitation."""
     idempotency_key: _builtins.str
     """Of the saga step or of the thing the letter tells of."""
+    sent_by: _builtins.str
+    """user_id of who writes, for invitations: how many letters somebody causes is limited. Empty: nobody any more."""
     @_builtins.property
     def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What stands in it. welcome: workspace. invitation: workspace, display_name, role, invited_by, token."""
@@ -1442,10 +1477,11 @@ class SendLetterRequest(_message.Message):
         template: _builtins.str = ...,
         values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         idempotency_key: _builtins.str = ...,
+        sent_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "idempotency_key", b"idempotency_key", "template", b"template", "user_id", b"user_id", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "idempotency_key", b"idempotency_key", "sent_by", b"sent_by", "template", b"template", "user_id", b"user_id", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

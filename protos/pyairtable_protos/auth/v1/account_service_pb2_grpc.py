@@ -209,7 +209,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins.
+        """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins, and revokes
+        the person's API keys unless the request says otherwise: who was robbed does not know what the thief made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,14 +246,15 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogoutEverywhere(self, request, context):
-        """Ends all of the caller's logins, this one too.
+        """Ends all of the caller's logins, this one too. API keys go on working, unless the request says that they end with
+        them; access keys belong to their workspace and stay in any case.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Sets a new password; ends all other logins.
+        """Sets a new password; ends all other logins, and the person's API keys if the request says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,7 +313,8 @@ class AccountServiceServicer:
 
     def SendLetter(self, request, context):
         """Sends a letter to a person, or to an address that has no account. At least once; the receiver can tell repetitions
-        by Message-ID, which is made of the idempotency key.
+        by Message-ID, which is made of the idempotency key. Fails with RATE_LIMITED for an invitation when its address or who
+        invites had too many; one that its person does not want (preferences) is not sent, and the answer is the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

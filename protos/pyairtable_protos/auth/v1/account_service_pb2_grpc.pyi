@@ -59,7 +59,9 @@ class AccountServiceStub:
     RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.RequestPasswordResetRequest, _account_service_pb2.RequestPasswordResetResponse]
     """Sends a letter with a token that sets a new password."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResetPasswordRequest, _account_service_pb2.ResetPasswordResponse]
-    """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins."""
+    """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins, and revokes
+    the person's API keys unless the request says otherwise: who was robbed does not know what the thief made.
+    """
     ValidateToken: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ValidateTokenRequest, _account_service_pb2.ValidateTokenResponse]
     """Tells what a token says, if it counts now: an access token, an identity token, an access key or an API key. Fails
     with UNAUTHENTICATED else.
@@ -71,9 +73,11 @@ class AccountServiceStub:
     EndLogin: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.EndLoginRequest, _account_service_pb2.EndLoginResponse]
     """Ends one of the caller's logins. Fails with LOGIN_NOT_FOUND."""
     LogoutEverywhere: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.LogoutEverywhereRequest, _account_service_pb2.LogoutEverywhereResponse]
-    """Ends all of the caller's logins, this one too."""
+    """Ends all of the caller's logins, this one too. API keys go on working, unless the request says that they end with
+    them; access keys belong to their workspace and stay in any case.
+    """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ChangePasswordRequest, _account_service_pb2.ChangePasswordResponse]
-    """Sets a new password; ends all other logins."""
+    """Sets a new password; ends all other logins, and the person's API keys if the request says so."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateApiKeyRequest, _account_service_pb2.CreateApiKeyResponse]
     """Creates an API key of the caller for one workspace, with at most the caller's role there. The key is in this answer
     and nowhere else, ever.
@@ -94,7 +98,8 @@ class AccountServiceStub:
     """
     SendLetter: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SendLetterRequest, _account_service_pb2.SendLetterResponse]
     """Sends a letter to a person, or to an address that has no account. At least once; the receiver can tell repetitions
-    by Message-ID, which is made of the idempotency key.
+    by Message-ID, which is made of the idempotency key. Fails with RATE_LIMITED for an invitation when its address or who
+    invites had too many; one that its person does not want (preferences) is not sent, and the answer is the same.
     """
 
 @_typing.type_check_only
@@ -128,7 +133,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RequestPasswordResetRequest, _account_service_pb2.RequestPasswordResetResponse]  # type: ignore[assignment]
     """Sends a letter with a token that sets a new password."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResetPasswordRequest, _account_service_pb2.ResetPasswordResponse]  # type: ignore[assignment]
-    """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins."""
+    """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins, and revokes
+    the person's API keys unless the request says otherwise: who was robbed does not know what the thief made.
+    """
     ValidateToken: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ValidateTokenRequest, _account_service_pb2.ValidateTokenResponse]  # type: ignore[assignment]
     """Tells what a token says, if it counts now: an access token, an identity token, an access key or an API key. Fails
     with UNAUTHENTICATED else.
@@ -140,9 +147,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     EndLogin: _aio.UnaryUnaryMultiCallable[_account_service_pb2.EndLoginRequest, _account_service_pb2.EndLoginResponse]  # type: ignore[assignment]
     """Ends one of the caller's logins. Fails with LOGIN_NOT_FOUND."""
     LogoutEverywhere: _aio.UnaryUnaryMultiCallable[_account_service_pb2.LogoutEverywhereRequest, _account_service_pb2.LogoutEverywhereResponse]  # type: ignore[assignment]
-    """Ends all of the caller's logins, this one too."""
+    """Ends all of the caller's logins, this one too. API keys go on working, unless the request says that they end with
+    them; access keys belong to their workspace and stay in any case.
+    """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ChangePasswordRequest, _account_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Sets a new password; ends all other logins."""
+    """Sets a new password; ends all other logins, and the person's API keys if the request says so."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateApiKeyRequest, _account_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key of the caller for one workspace, with at most the caller's role there. The key is in this answer
     and nowhere else, ever.
@@ -163,7 +172,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     SendLetter: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SendLetterRequest, _account_service_pb2.SendLetterResponse]  # type: ignore[assignment]
     """Sends a letter to a person, or to an address that has no account. At least once; the receiver can tell repetitions
-    by Message-ID, which is made of the idempotency key.
+    by Message-ID, which is made of the idempotency key. Fails with RATE_LIMITED for an invitation when its address or who
+    invites had too many; one that its person does not want (preferences) is not sent, and the answer is the same.
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -242,7 +252,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ResetPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.ResetPasswordResponse, _abc.Awaitable[_account_service_pb2.ResetPasswordResponse]]:
-        """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins."""
+        """Sets a new password with the token from the letter, which counts once and for an hour. Ends all logins, and revokes
+        the person's API keys unless the request says otherwise: who was robbed does not know what the thief made.
+        """
 
     @_abc_1.abstractmethod
     def ValidateToken(
@@ -284,7 +296,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.LogoutEverywhereRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.LogoutEverywhereResponse, _abc.Awaitable[_account_service_pb2.LogoutEverywhereResponse]]:
-        """Ends all of the caller's logins, this one too."""
+        """Ends all of the caller's logins, this one too. API keys go on working, unless the request says that they end with
+        them; access keys belong to their workspace and stay in any case.
+        """
 
     @_abc_1.abstractmethod
     def ChangePassword(
@@ -292,7 +306,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.ChangePasswordResponse, _abc.Awaitable[_account_service_pb2.ChangePasswordResponse]]:
-        """Sets a new password; ends all other logins."""
+        """Sets a new password; ends all other logins, and the person's API keys if the request says so."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -361,7 +375,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.SendLetterResponse, _abc.Awaitable[_account_service_pb2.SendLetterResponse]]:
         """Sends a letter to a person, or to an address that has no account. At least once; the receiver can tell repetitions
-        by Message-ID, which is made of the idempotency key.
+        by Message-ID, which is made of the idempotency key. Fails with RATE_LIMITED for an invitation when its address or who
+        invites had too many; one that its person does not want (preferences) is not sent, and the answer is the same.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pyairtable_protos.common.v1 import access_pb2 as pyairtable_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%pyairtable/auth/v1/auth_service.proto\x12\x12pyairtable.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pyairtable/common/v1/access.proto\"]\n\x10\x41uthorizeRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \x12\x1a\n\tworkspace\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\r\n\x05\x65nter\x18\x03 \x01(\x08\"\x8f\x01\n\x11\x41uthorizeResponse\x12\x16\n\x0eidentity_token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15GetSigningKeysRequest\"\x19\n\x17WatchRevocationsRequest\"d\n\x18WatchRevocationsResponse\x12\x13\n\x0bis_snapshot\x18\x01 \x01(\x08\x12\x33\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1e.pyairtable.auth.v1.Revocation\"U\n\nRevocation\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\"\x19\n\x17RotateSigningKeyRequest\"G\n\x18RotateSigningKeyResponse\x12+\n\x03key\x18\x01 \x01(\x0b\x32\x1e.pyairtable.auth.v1.SigningKey\"F\n\x16GetSigningKeysResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.pyairtable.auth.v1.SigningKey\"X\n\nSigningKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03kty\x18\x02 \x01(\t\x12\x0b\n\x03\x63rv\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x0b\n\x03use\x18\x05 \x01(\t\x12\t\n\x01x\x18\x06 \x01(\t\"\x9e\x02\n\tAccessKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x10\n\x08\x64\x65\x63lared\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb2\x01\n\x16\x43reateAccessKeyRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x33\n\x04role\x18\x03 \x01(\tB%\xbaH\"r R\x00R\x05ownerR\x05\x61\x64minR\x06\x65\x64itorR\x06viewer\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x17\x43reateAccessKeyResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\naccess_key\x18\x02 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"\x92\x01\n\x15ListAccessKeysRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1e\n\rkey_id_prefix\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"e\n\x16ListAccessKeysResponse\x12\x32\n\x0b\x61\x63\x63\x65ss_keys\x18\x01 \x03(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x16RotateAccessKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \x12\x1c\n\tworkspace\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12$\n\x0foverlap_seconds\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\"\x8a\x01\n\x17RotateAccessKeyResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\naccess_key\x18\x02 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\x12/\n\x08replaced\x18\x03 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"Q\n\x16RevokeAccessKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \x12\x1c\n\tworkspace\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"L\n\x17RevokeAccessKeyResponse\x12\x31\n\naccess_key\x18\x01 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"\x85\x01\n\x11\x44\x65\x63laredAccessKey\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18 \x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\x16\x41pplyAccessKeysRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12=\n\x04keys\x18\x02 \x03(\x0b\x32%.pyairtable.auth.v1.DeclaredAccessKeyB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x14\n\x03uid\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"*\n\x17\x41pplyAccessKeysResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x32\xb6\t\n\x0b\x41uthService\x12^\n\tAuthorize\x12$.pyairtable.auth.v1.AuthorizeRequest\x1a%.pyairtable.auth.v1.AuthorizeResponse\"\x04\xb0\xe1\x18\x02\x12\x8b\x01\n\x0eGetSigningKeys\x12).pyairtable.auth.v1.GetSigningKeysRequest\x1a*.pyairtable.auth.v1.GetSigningKeysResponse\"\"\xb0\xe1\x18\x03\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12u\n\x10WatchRevocations\x12+.pyairtable.auth.v1.WatchRevocationsRequest\x1a,.pyairtable.auth.v1.WatchRevocationsResponse\"\x04\xb0\xe1\x18\x02\x30\x01\x12\x97\x01\n\x10RotateSigningKey\x12+.pyairtable.auth.v1.RotateSigningKeyRequest\x1a,.pyairtable.auth.v1.RotateSigningKeyResponse\"(\xb0\xe1\x18\x05\x82\xd3\xe4\x93\x02\x1e\"\x19/auth/signing-keys/rotate:\x01*\x12\x87\x01\n\x0f\x43reateAccessKey\x12*.pyairtable.auth.v1.CreateAccessKeyRequest\x1a+.pyairtable.auth.v1.CreateAccessKeyResponse\"\x1b\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x11\"\x0c/access-keys:\x01*\x12\x81\x01\n\x0eListAccessKeys\x12).pyairtable.auth.v1.ListAccessKeysRequest\x1a*.pyairtable.auth.v1.ListAccessKeysResponse\"\x18\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x0e\x12\x0c/access-keys\x12\x97\x01\n\x0fRotateAccessKey\x12*.pyairtable.auth.v1.RotateAccessKeyRequest\x1a+.pyairtable.auth.v1.RotateAccessKeyResponse\"+\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/access-keys/{key_id}/rotate:\x01*\x12\x8d\x01\n\x0fRevokeAccessKey\x12*.pyairtable.auth.v1.RevokeAccessKeyRequest\x1a+.pyairtable.auth.v1.RevokeAccessKeyResponse\"!\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x17*\x15/access-keys/{key_id}\x12p\n\x0f\x41pplyAccessKeys\x12*.pyairtable.auth.v1.ApplyAccessKeysRequest\x1a+.pyairtable.auth.v1.ApplyAccessKeysResponse\"\x04\xb0\xe1\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%pyairtable/auth/v1/auth_service.proto\x12\x12pyairtable.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pyairtable/common/v1/access.proto\"]\n\x10\x41uthorizeRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \x12\x1a\n\tworkspace\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\r\n\x05\x65nter\x18\x03 \x01(\x08\"\x8f\x01\n\x11\x41uthorizeResponse\x12\x16\n\x0eidentity_token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15GetSigningKeysRequest\"\x19\n\x17WatchRevocationsRequest\"v\n\x18WatchRevocationsResponse\x12\x13\n\x0bis_snapshot\x18\x01 \x01(\x08\x12\x33\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1e.pyairtable.auth.v1.Revocation\x12\x10\n\x08registry\x18\x03 \x01(\t\"U\n\nRevocation\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\"\x19\n\x17RotateSigningKeyRequest\"G\n\x18RotateSigningKeyResponse\x12+\n\x03key\x18\x01 \x01(\x0b\x32\x1e.pyairtable.auth.v1.SigningKey\"F\n\x16GetSigningKeysResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.pyairtable.auth.v1.SigningKey\"X\n\nSigningKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03kty\x18\x02 \x01(\t\x12\x0b\n\x03\x63rv\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x0b\n\x03use\x18\x05 \x01(\t\x12\t\n\x01x\x18\x06 \x01(\t\"\xaf\x02\n\tAccessKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x10\n\x08\x64\x65\x63lared\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07made_by\x18\n \x01(\t\"\xb2\x01\n\x16\x43reateAccessKeyRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x33\n\x04role\x18\x03 \x01(\tB%\xbaH\"r R\x00R\x05ownerR\x05\x61\x64minR\x06\x65\x64itorR\x06viewer\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x17\x43reateAccessKeyResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\naccess_key\x18\x02 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"\x92\x01\n\x15ListAccessKeysRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1e\n\rkey_id_prefix\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"e\n\x16ListAccessKeysResponse\x12\x32\n\x0b\x61\x63\x63\x65ss_keys\x18\x01 \x03(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x16RotateAccessKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \x12\x1c\n\tworkspace\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12$\n\x0foverlap_seconds\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xf5$(\x00\"\x8a\x01\n\x17RotateAccessKeyResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\naccess_key\x18\x02 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\x12/\n\x08replaced\x18\x03 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"Q\n\x16RevokeAccessKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \x12\x1c\n\tworkspace\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"L\n\x17RevokeAccessKeyResponse\x12\x31\n\naccess_key\x18\x01 \x01(\x0b\x32\x1d.pyairtable.auth.v1.AccessKey\"\x85\x01\n\x11\x44\x65\x63laredAccessKey\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x08\x18 \x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\x16\x41pplyAccessKeysRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12=\n\x04keys\x18\x02 \x03(\x0b\x32%.pyairtable.auth.v1.DeclaredAccessKeyB\x08\xbaH\x05\x92\x01\x02\x10\n\x12\x14\n\x03uid\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"*\n\x17\x41pplyAccessKeysResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x32\xb6\t\n\x0b\x41uthService\x12^\n\tAuthorize\x12$.pyairtable.auth.v1.AuthorizeRequest\x1a%.pyairtable.auth.v1.AuthorizeResponse\"\x04\xb0\xe1\x18\x02\x12\x8b\x01\n\x0eGetSigningKeys\x12).pyairtable.auth.v1.GetSigningKeysRequest\x1a*.pyairtable.auth.v1.GetSigningKeysResponse\"\"\xb0\xe1\x18\x03\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12u\n\x10WatchRevocations\x12+.pyairtable.auth.v1.WatchRevocationsRequest\x1a,.pyairtable.auth.v1.WatchRevocationsResponse\"\x04\xb0\xe1\x18\x02\x30\x01\x12\x97\x01\n\x10RotateSigningKey\x12+.pyairtable.auth.v1.RotateSigningKeyRequest\x1a,.pyairtable.auth.v1.RotateSigningKeyResponse\"(\xb0\xe1\x18\x05\x82\xd3\xe4\x93\x02\x1e\"\x19/auth/signing-keys/rotate:\x01*\x12\x87\x01\n\x0f\x43reateAccessKey\x12*.pyairtable.auth.v1.CreateAccessKeyRequest\x1a+.pyairtable.auth.v1.CreateAccessKeyResponse\"\x1b\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x11\"\x0c/access-keys:\x01*\x12\x81\x01\n\x0eListAccessKeys\x12).pyairtable.auth.v1.ListAccessKeysRequest\x1a*.pyairtable.auth.v1.ListAccessKeysResponse\"\x18\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x0e\x12\x0c/access-keys\x12\x97\x01\n\x0fRotateAccessKey\x12*.pyairtable.auth.v1.RotateAccessKeyRequest\x1a+.pyairtable.auth.v1.RotateAccessKeyResponse\"+\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/access-keys/{key_id}/rotate:\x01*\x12\x8d\x01\n\x0fRevokeAccessKey\x12*.pyairtable.auth.v1.RevokeAccessKeyRequest\x1a+.pyairtable.auth.v1.RevokeAccessKeyResponse\"!\xb8\xe1\x18\x05\x82\xd3\xe4\x93\x02\x17*\x15/access-keys/{key_id}\x12p\n\x0f\x41pplyAccessKeys\x12*.pyairtable.auth.v1.ApplyAccessKeysRequest\x1a+.pyairtable.auth.v1.ApplyAccessKeysResponse\"\x04\xb0\xe1\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -100,41 +100,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=454
   _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=479
   _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=481
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=581
-  _globals['_REVOCATION']._serialized_start=583
-  _globals['_REVOCATION']._serialized_end=668
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=670
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=695
-  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=697
-  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=768
-  _globals['_GETSIGNINGKEYSRESPONSE']._serialized_start=770
-  _globals['_GETSIGNINGKEYSRESPONSE']._serialized_end=840
-  _globals['_SIGNINGKEY']._serialized_start=842
-  _globals['_SIGNINGKEY']._serialized_end=930
-  _globals['_ACCESSKEY']._serialized_start=933
-  _globals['_ACCESSKEY']._serialized_end=1219
-  _globals['_CREATEACCESSKEYREQUEST']._serialized_start=1222
-  _globals['_CREATEACCESSKEYREQUEST']._serialized_end=1400
-  _globals['_CREATEACCESSKEYRESPONSE']._serialized_start=1402
-  _globals['_CREATEACCESSKEYRESPONSE']._serialized_end=1491
-  _globals['_LISTACCESSKEYSREQUEST']._serialized_start=1494
-  _globals['_LISTACCESSKEYSREQUEST']._serialized_end=1640
-  _globals['_LISTACCESSKEYSRESPONSE']._serialized_start=1642
-  _globals['_LISTACCESSKEYSRESPONSE']._serialized_end=1743
-  _globals['_ROTATEACCESSKEYREQUEST']._serialized_start=1745
-  _globals['_ROTATEACCESSKEYREQUEST']._serialized_end=1864
-  _globals['_ROTATEACCESSKEYRESPONSE']._serialized_start=1867
-  _globals['_ROTATEACCESSKEYRESPONSE']._serialized_end=2005
-  _globals['_REVOKEACCESSKEYREQUEST']._serialized_start=2007
-  _globals['_REVOKEACCESSKEYREQUEST']._serialized_end=2088
-  _globals['_REVOKEACCESSKEYRESPONSE']._serialized_start=2090
-  _globals['_REVOKEACCESSKEYRESPONSE']._serialized_end=2166
-  _globals['_DECLAREDACCESSKEY']._serialized_start=2169
-  _globals['_DECLAREDACCESSKEY']._serialized_end=2302
-  _globals['_APPLYACCESSKEYSREQUEST']._serialized_start=2305
-  _globals['_APPLYACCESSKEYSREQUEST']._serialized_end=2444
-  _globals['_APPLYACCESSKEYSRESPONSE']._serialized_start=2446
-  _globals['_APPLYACCESSKEYSRESPONSE']._serialized_end=2488
-  _globals['_AUTHSERVICE']._serialized_start=2491
-  _globals['_AUTHSERVICE']._serialized_end=3697
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=599
+  _globals['_REVOCATION']._serialized_start=601
+  _globals['_REVOCATION']._serialized_end=686
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=688
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=713
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=715
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=786
+  _globals['_GETSIGNINGKEYSRESPONSE']._serialized_start=788
+  _globals['_GETSIGNINGKEYSRESPONSE']._serialized_end=858
+  _globals['_SIGNINGKEY']._serialized_start=860
+  _globals['_SIGNINGKEY']._serialized_end=948
+  _globals['_ACCESSKEY']._serialized_start=951
+  _globals['_ACCESSKEY']._serialized_end=1254
+  _globals['_CREATEACCESSKEYREQUEST']._serialized_start=1257
+  _globals['_CREATEACCESSKEYREQUEST']._serialized_end=1435
+  _globals['_CREATEACCESSKEYRESPONSE']._serialized_start=1437
+  _globals['_CREATEACCESSKEYRESPONSE']._serialized_end=1526
+  _globals['_LISTACCESSKEYSREQUEST']._serialized_start=1529
+  _globals['_LISTACCESSKEYSREQUEST']._serialized_end=1675
+  _globals['_LISTACCESSKEYSRESPONSE']._serialized_start=1677
+  _globals['_LISTACCESSKEYSRESPONSE']._serialized_end=1778
+  _globals['_ROTATEACCESSKEYREQUEST']._serialized_start=1780
+  _globals['_ROTATEACCESSKEYREQUEST']._serialized_end=1899
+  _globals['_ROTATEACCESSKEYRESPONSE']._serialized_start=1902
+  _globals['_ROTATEACCESSKEYRESPONSE']._serialized_end=2040
+  _globals['_REVOKEACCESSKEYREQUEST']._serialized_start=2042
+  _globals['_REVOKEACCESSKEYREQUEST']._serialized_end=2123
+  _globals['_REVOKEACCESSKEYRESPONSE']._serialized_start=2125
+  _globals['_REVOKEACCESSKEYRESPONSE']._serialized_end=2201
+  _globals['_DECLAREDACCESSKEY']._serialized_start=2204
+  _globals['_DECLAREDACCESSKEY']._serialized_end=2337
+  _globals['_APPLYACCESSKEYSREQUEST']._serialized_start=2340
+  _globals['_APPLYACCESSKEYSREQUEST']._serialized_end=2479
+  _globals['_APPLYACCESSKEYSRESPONSE']._serialized_start=2481
+  _globals['_APPLYACCESSKEYSRESPONSE']._serialized_end=2523
+  _globals['_AUTHSERVICE']._serialized_start=2526
+  _globals['_AUTHSERVICE']._serialized_end=3732
 # @@protoc_insertion_point(module_scope)

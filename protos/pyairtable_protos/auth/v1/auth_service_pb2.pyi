@@ -140,8 +140,14 @@ class WatchRevocationsResponse(_message.Message):
 
     IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     REVOCATIONS_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
     is_snapshot: _builtins.bool
     """True for the first message: replaces what the reader knew."""
+    registry: _builtins.str
+    """Of a snapshot: the registry whose states `revision` counts (WatchWorkspacesResponse.registry). Replicas of the auth
+    service may lie behind each other: a reader that knows later states of the same registry keeps them. Empty: the
+    replica has not heard the registry yet.
+    """
     @_builtins.property
     def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revocation]:
         """What ended. Each is kept as long as a token made of it could still be shown."""
@@ -151,10 +157,11 @@ class WatchRevocationsResponse(_message.Message):
         *,
         is_snapshot: _builtins.bool = ...,
         revocations: _abc.Iterable[Global___Revocation] | None = ...,
+        registry: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "revocations", b"revocations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "registry", b"registry", "revocations", b"revocations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -316,6 +323,7 @@ class AccessKey(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
+    MADE_BY_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Its public part, which also stands in the key: pya_<id>_<secret>."""
     workspace: _builtins.str
@@ -326,6 +334,10 @@ class AccessKey(_message.Message):
     """owner, admin, editor or viewer."""
     declared: _builtins.bool
     """Made by the operator (ApplyAccessKeys), not by a call of CreateAccessKey."""
+    made_by: _builtins.str
+    """Who made it: "user:<id>", "access-key:<id>"; empty: the installation. It goes on when its maker leaves; the audit log
+    of the workspace says so (access_key.outlives_maker).
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -354,10 +366,11 @@ class AccessKey(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         revoked_at: _timestamp_pb2.Timestamp | None = ...,
+        made_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "declared", b"declared", "expires_at", b"expires_at", "key_id", b"key_id", "last_used_at", b"last_used_at", "name", b"name", "revoked_at", b"revoked_at", "role", b"role", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "declared", b"declared", "expires_at", b"expires_at", "key_id", b"key_id", "last_used_at", b"last_used_at", "made_by", b"made_by", "name", b"name", "revoked_at", b"revoked_at", "role", b"role", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,7 +122,8 @@ class ChatServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Stops a run; does nothing when it has ended. Fails with RUN_NOT_FOUND.
+        """Stops a run; does nothing when it has ended. Who began it may, and whoever may write in the workspace (NEED_WRITE);
+        others get DENIED. Fails with RUN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

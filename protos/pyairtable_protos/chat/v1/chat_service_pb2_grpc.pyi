@@ -46,7 +46,9 @@ class ChatServiceStub:
     GetRun: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.GetRunRequest, _chat_service_pb2.GetRunResponse]
     """Returns a run as it stands. Fails with RUN_NOT_FOUND."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.CancelRunRequest, _chat_service_pb2.CancelRunResponse]
-    """Stops a run; does nothing when it has ended. Fails with RUN_NOT_FOUND."""
+    """Stops a run; does nothing when it has ended. Who began it may, and whoever may write in the workspace (NEED_WRITE);
+    others get DENIED. Fails with RUN_NOT_FOUND.
+    """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.ListSessionsRequest, _chat_service_pb2.ListSessionsResponse]
     """Lists the sessions of a workspace, the last used first."""
     GetSession: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.GetSessionRequest, _chat_service_pb2.GetSessionResponse]
@@ -76,7 +78,9 @@ class ChatServiceAsyncStub(ChatServiceStub):
     GetRun: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.GetRunRequest, _chat_service_pb2.GetRunResponse]  # type: ignore[assignment]
     """Returns a run as it stands. Fails with RUN_NOT_FOUND."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.CancelRunRequest, _chat_service_pb2.CancelRunResponse]  # type: ignore[assignment]
-    """Stops a run; does nothing when it has ended. Fails with RUN_NOT_FOUND."""
+    """Stops a run; does nothing when it has ended. Who began it may, and whoever may write in the workspace (NEED_WRITE);
+    others get DENIED. Fails with RUN_NOT_FOUND.
+    """
     ListSessions: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.ListSessionsRequest, _chat_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a workspace, the last used first."""
     GetSession: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.GetSessionRequest, _chat_service_pb2.GetSessionResponse]  # type: ignore[assignment]
@@ -133,7 +137,9 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_service_pb2.CancelRunResponse, _abc.Awaitable[_chat_service_pb2.CancelRunResponse]]:
-        """Stops a run; does nothing when it has ended. Fails with RUN_NOT_FOUND."""
+        """Stops a run; does nothing when it has ended. Who began it may, and whoever may write in the workspace (NEED_WRITE);
+        others get DENIED. Fails with RUN_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListSessions(

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pyairtable/common/v1/access.proto\x12\x14pyairtable.common.v1\x1a google/protobuf/descriptor.proto*\x7f\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41LLER_WORKSPACE\x10\x01\x12\x0f\n\x0b\x43\x41LLER_PEER\x10\x02\x12\x11\n\rCALLER_PUBLIC\x10\x03\x12\x11\n\rCALLER_PERSON\x10\x04\x12\x10\n\x0c\x43\x41LLER_ADMIN\x10\x05*}\n\x04Need\x12\x14\n\x10NEED_UNSPECIFIED\x10\x00\x12\r\n\tNEED_READ\x10\x01\x12\x0e\n\nNEED_WRITE\x10\x02\x12\x10\n\x0cNEED_DESTROY\x10\x03\x12\x0f\n\x0bNEED_SCHEMA\x10\x04\x12\x0f\n\x0bNEED_MANAGE\x10\x05\x12\x0c\n\x08NEED_OWN\x10\x06:N\n\x06\x63\x61ller\x12\x1e.google.protobuf.MethodOptions\x18\x96\x8c\x03 \x01(\x0e\x32\x1c.pyairtable.common.v1.Caller:J\n\x04need\x12\x1e.google.protobuf.MethodOptions\x18\x97\x8c\x03 \x01(\x0e\x32\x1a.pyairtable.common.v1.Needb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pyairtable/common/v1/access.proto\x12\x14pyairtable.common.v1\x1a google/protobuf/descriptor.proto*\x91\x01\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41LLER_WORKSPACE\x10\x01\x12\x0f\n\x0b\x43\x41LLER_PEER\x10\x02\x12\x11\n\rCALLER_PUBLIC\x10\x03\x12\x11\n\rCALLER_PERSON\x10\x04\x12\x10\n\x0c\x43\x41LLER_ADMIN\x10\x05\x12\x10\n\x0c\x43\x41LLER_KNOWN\x10\x06*}\n\x04Need\x12\x14\n\x10NEED_UNSPECIFIED\x10\x00\x12\r\n\tNEED_READ\x10\x01\x12\x0e\n\nNEED_WRITE\x10\x02\x12\x10\n\x0cNEED_DESTROY\x10\x03\x12\x0f\n\x0bNEED_SCHEMA\x10\x04\x12\x0f\n\x0bNEED_MANAGE\x10\x05\x12\x0c\n\x08NEED_OWN\x10\x06:N\n\x06\x63\x61ller\x12\x1e.google.protobuf.MethodOptions\x18\x96\x8c\x03 \x01(\x0e\x32\x1c.pyairtable.common.v1.Caller:J\n\x04need\x12\x1e.google.protobuf.MethodOptions\x18\x97\x8c\x03 \x01(\x0e\x32\x1a.pyairtable.common.v1.Needb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pyairtable_protos.common.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CALLER']._serialized_start=93
-  _globals['_CALLER']._serialized_end=220
-  _globals['_NEED']._serialized_start=222
-  _globals['_NEED']._serialized_end=347
+  _globals['_CALLER']._serialized_start=94
+  _globals['_CALLER']._serialized_end=239
+  _globals['_NEED']._serialized_start=241
+  _globals['_NEED']._serialized_end=366
 # @@protoc_insertion_point(module_scope)

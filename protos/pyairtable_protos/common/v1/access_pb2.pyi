@@ -38,6 +38,10 @@ class _CallerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Caller.ValueTy
     """
     CALLER_ADMIN: _Caller.ValueType  # 5
     """A person who administers this installation, or a peer."""
+    CALLER_KNOWN: _Caller.ValueType  # 6
+    """Whoever shows a credential: a person who is signed in, in whatever workspace or in none, a key, a peer. The call is
+    about all that the caller may see; nobody enters a workspace by it.
+    """
 
 class Caller(_Caller, metaclass=_CallerEnumTypeWrapper):
     """Who may call an RPC. It stands beside the RPC in the contract and is enforced before its servicer runs."""
@@ -56,6 +60,10 @@ calls for nobody.
 """
 CALLER_ADMIN: Caller.ValueType  # 5
 """A person who administers this installation, or a peer."""
+CALLER_KNOWN: Caller.ValueType  # 6
+"""Whoever shows a credential: a person who is signed in, in whatever workspace or in none, a key, a peer. The call is
+about all that the caller may see; nobody enters a workspace by it.
+"""
 Global___Caller: _TypeAlias = Caller  # noqa: Y015
 
 class _Need:

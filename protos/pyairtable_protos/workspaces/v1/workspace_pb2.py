@@ -26,7 +26,7 @@ from pyairtable_protos.buf.validate import validate_pb2 as buf_dot_validate_dot_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pyairtable/workspaces/v1/workspace.proto\x12\x18pyairtable.workspaces.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x03\n\tWorkspace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x11\n\tsuspended\x18\x04 \x01(\x08\x12/\n\x06owners\x18\x05 \x03(\x0b\x32\x1f.pyairtable.workspaces.v1.Owner\x12;\n\x0e\x61irtable_token\x18\x06 \x01(\x0b\x32#.pyairtable.workspaces.v1.SecretRef\x12\x1b\n\x13monthly_call_budget\x18\x07 \x01(\r\x12\x34\n\x05\x62\x61ses\x18\x08 \x03(\x0b\x32%.pyairtable.workspaces.v1.BaseBinding\x12\x30\n\x03llm\x18\t \x01(\x0b\x32#.pyairtable.workspaces.v1.LlmPolicy\x12\x30\n\x06source\x18\n \x01(\x0b\x32 .pyairtable.workspaces.v1.Source\x12\x31\n\x07members\x18\x0b \x03(\x0b\x32 .pyairtable.workspaces.v1.Member\"\x8b\x01\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12-\n\tjoined_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ninvited_by\x18\x05 \x01(\t\x12\x10\n\x08\x64\x65\x63lared\x18\x06 \x01(\x08\"]\n\x06Source\x12)\n\x04kind\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16R\tWorkspaceR\x04\x46ileR\x03\x41pi\x12\x14\n\x03uid\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"6\n\x05Owner\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"7\n\tSecretRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x86\x01\n\x0b\x42\x61seBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61se_id\x18\x02 \x01(\t\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0e\x32$.pyairtable.workspaces.v1.BaseAccess\x12\x12\n\nis_default\x18\x04 \x01(\x08\x12\x0e\n\x06tables\x18\x05 \x03(\t\"~\n\tLlmPolicy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x1a\n\x12monthly_cost_limit\x18\x02 \x01(\t\x12\x10\n\x08\x61pproval\x18\x03 \x01(\t\x12\x34\n\x07\x61pi_key\x18\x04 \x01(\x0b\x32#.pyairtable.workspaces.v1.SecretRef*x\n\nBaseAccess\x12\x1b\n\x17\x42\x41SE_ACCESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41SE_ACCESS_READ_ONLY\x10\x01\x12\x1a\n\x16\x42\x41SE_ACCESS_READ_WRITE\x10\x02\x12\x16\n\x12\x42\x41SE_ACCESS_SCHEMA\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pyairtable/workspaces/v1/workspace.proto\x12\x18pyairtable.workspaces.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x03\n\tWorkspace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x11\n\tsuspended\x18\x04 \x01(\x08\x12/\n\x06owners\x18\x05 \x03(\x0b\x32\x1f.pyairtable.workspaces.v1.Owner\x12;\n\x0e\x61irtable_token\x18\x06 \x01(\x0b\x32#.pyairtable.workspaces.v1.SecretRef\x12\x1b\n\x13monthly_call_budget\x18\x07 \x01(\r\x12\x34\n\x05\x62\x61ses\x18\x08 \x03(\x0b\x32%.pyairtable.workspaces.v1.BaseBinding\x12\x30\n\x03llm\x18\t \x01(\x0b\x32#.pyairtable.workspaces.v1.LlmPolicy\x12\x30\n\x06source\x18\n \x01(\x0b\x32 .pyairtable.workspaces.v1.Source\x12\x31\n\x07members\x18\x0b \x03(\x0b\x32 .pyairtable.workspaces.v1.Member\x12\x14\n\x0cmade_by_call\x18\x0c \x01(\x08\"\x8b\x01\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12-\n\tjoined_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ninvited_by\x18\x05 \x01(\t\x12\x10\n\x08\x64\x65\x63lared\x18\x06 \x01(\x08\"]\n\x06Source\x12)\n\x04kind\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16R\tWorkspaceR\x04\x46ileR\x03\x41pi\x12\x14\n\x03uid\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"6\n\x05Owner\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\"7\n\tSecretRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x86\x01\n\x0b\x42\x61seBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61se_id\x18\x02 \x01(\t\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0e\x32$.pyairtable.workspaces.v1.BaseAccess\x12\x12\n\nis_default\x18\x04 \x01(\x08\x12\x0e\n\x06tables\x18\x05 \x03(\t\"~\n\tLlmPolicy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x1a\n\x12monthly_cost_limit\x18\x02 \x01(\t\x12\x10\n\x08\x61pproval\x18\x03 \x01(\t\x12\x34\n\x07\x61pi_key\x18\x04 \x01(\x0b\x32#.pyairtable.workspaces.v1.SecretRef*x\n\nBaseAccess\x12\x1b\n\x17\x42\x41SE_ACCESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41SE_ACCESS_READ_ONLY\x10\x01\x12\x1a\n\x16\x42\x41SE_ACCESS_READ_WRITE\x10\x02\x12\x16\n\x12\x42\x41SE_ACCESS_SCHEMA\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,20 +37,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SOURCE'].fields_by_name['kind']._serialized_options = b'\272H\030r\026R\tWorkspaceR\004FileR\003Api'
   _globals['_SOURCE'].fields_by_name['uid']._loaded_options = None
   _globals['_SOURCE'].fields_by_name['uid']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_BASEACCESS']._serialized_start=1177
-  _globals['_BASEACCESS']._serialized_end=1297
+  _globals['_BASEACCESS']._serialized_start=1199
+  _globals['_BASEACCESS']._serialized_end=1319
   _globals['_WORKSPACE']._serialized_start=133
-  _globals['_WORKSPACE']._serialized_end=560
-  _globals['_MEMBER']._serialized_start=563
-  _globals['_MEMBER']._serialized_end=702
-  _globals['_SOURCE']._serialized_start=704
-  _globals['_SOURCE']._serialized_end=797
-  _globals['_OWNER']._serialized_start=799
-  _globals['_OWNER']._serialized_end=853
-  _globals['_SECRETREF']._serialized_start=855
-  _globals['_SECRETREF']._serialized_end=910
-  _globals['_BASEBINDING']._serialized_start=913
-  _globals['_BASEBINDING']._serialized_end=1047
-  _globals['_LLMPOLICY']._serialized_start=1049
-  _globals['_LLMPOLICY']._serialized_end=1175
+  _globals['_WORKSPACE']._serialized_end=582
+  _globals['_MEMBER']._serialized_start=585
+  _globals['_MEMBER']._serialized_end=724
+  _globals['_SOURCE']._serialized_start=726
+  _globals['_SOURCE']._serialized_end=819
+  _globals['_OWNER']._serialized_start=821
+  _globals['_OWNER']._serialized_end=875
+  _globals['_SECRETREF']._serialized_start=877
+  _globals['_SECRETREF']._serialized_end=932
+  _globals['_BASEBINDING']._serialized_start=935
+  _globals['_BASEBINDING']._serialized_end=1069
+  _globals['_LLMPOLICY']._serialized_start=1071
+  _globals['_LLMPOLICY']._serialized_end=1197
 # @@protoc_insertion_point(module_scope)

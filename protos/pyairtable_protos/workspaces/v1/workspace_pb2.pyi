@@ -65,6 +65,7 @@ class Workspace(_message.Message):
     LLM_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    MADE_BY_CALL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """metadata.name: a DNS label, unique in the installation."""
     display_name: _builtins.str
@@ -75,6 +76,10 @@ class Workspace(_message.Message):
     """True: every call in this workspace is refused."""
     monthly_call_budget: _builtins.int
     """Calls to Airtable a month; 0 is no limit of ours."""
+    made_by_call: _builtins.bool
+    """True: a call of CreateWorkspace made it, also where an object stands for it. Chats on the installation's key for the
+    model are held to SELF_SERVICE_MONTHLY_COST and SELF_SERVICE_MODELS. Not read in requests.
+    """
     @_builtins.property
     def owners(self) -> _containers.RepeatedCompositeFieldContainer[Global___Owner]:
         """The people and accounts that own it."""
@@ -113,10 +118,11 @@ class Workspace(_message.Message):
         llm: Global___LlmPolicy | None = ...,
         source: Global___Source | None = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
+        made_by_call: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "llm", b"llm", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "members", b"members", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "source", b"source", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable_token", b"airtable_token", "bases", b"bases", "display_name", b"display_name", "llm", b"llm", "made_by_call", b"made_by_call", "members", b"members", "monthly_call_budget", b"monthly_call_budget", "name", b"name", "owners", b"owners", "source", b"source", "suspended", b"suspended", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

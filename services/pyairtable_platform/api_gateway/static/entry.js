@@ -130,11 +130,13 @@ const SUBMIT = {
     show("login", { login: email.value.trim() });
     say(said.message || "Look for the letter and follow its link.");
   },
-  async reset({ password }) {
-    await call("/auth/reset-password", { token: resetToken, new_password: password.value });
+  async reset({ password, revoke_api_keys }) {
+    const body = { token: resetToken, new_password: password.value, revoke_api_keys: revoke_api_keys.checked };
+    const said = await call("/auth/reset-password", body);
     password.value = "";
     show("login");
-    say("The new password is set. Log in with it.");
+    const keys = said.revoked_api_keys ? ` API keys revoked: ${said.revoked_api_keys}.` : "";
+    say(`The new password is set. Log in with it.${keys}`);
   },
   async key({ key }) {
     useKey(key.value.trim());

@@ -72,6 +72,9 @@ Addresses that the account was used from before are not held to them: a stranger
 REGISTRATIONS = Limit("registrations from an address", 20, 3 * MINUTE)
 LETTERS_ASKED = Limit("letters asked for from an address", 20, 3 * MINUTE)
 LETTERS_TO = Limit("letters to an address", 4, 15 * MINUTE)
+INVITATIONS_TO = Limit("letters of invitation to an address", 4, 15 * MINUTE)
+INVITATIONS_BY = Limit("letters of invitation by a person", 20, 3 * MINUTE)
+"""Counted apart from LETTERS_TO: nobody can keep a letter about a password from somebody by inviting them."""
 TOKENS_SHOWN = Limit("tokens of letters shown from an address", 30, 20 * SECOND)
 PASSWORD_OF_PERSON = Limit("password asked of a person", 10, 90 * SECOND)
 

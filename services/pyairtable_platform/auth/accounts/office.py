@@ -10,13 +10,15 @@ from functools import partial
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pyairtable_platform.common.events import Relay
+from pyairtable_platform.auth.departures import GROUP, Departures
+from pyairtable_platform.common.events import Consumer, Relay
 from pyairtable_platform.common.health import Check
 from pyairtable_platform.common.server import Background, Servicer
 from pyairtable_platform.common.valkey import check_valkey
 from pyairtable_protos.auth.v1 import account_service_pb2, account_service_pb2_grpc
 from pyairtable_protos.common.v1 import person_data_pb2, person_data_pb2_grpc
 
+from .administration import Wishes
 from .desk import Desk, Signers
 from .housekeeping import Housekeeping
 from .passwords import Passwords
@@ -37,6 +39,7 @@ class Neighbours:
     memberships: Memberships
     tokens: TokenChecks
     api_keys: ApiKeyCalls
+    wishes: Wishes
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def open_office(
     desk = Desk(engine, passwords, secrets, neighbours.signers, admins, postman.there_is_one)
     servicers = [
         Servicer(
-            AccountServicer(desk, neighbours.memberships, neighbours.tokens, neighbours.api_keys),
+            AccountServicer(desk, neighbours.memberships, neighbours.tokens, neighbours.api_keys, neighbours.wishes),
             account_service_pb2_grpc.add_AccountServiceServicer_to_server,
             account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
         ),
@@ -77,10 +80,11 @@ def open_office(
     ]
     housekeeping = Housekeeping(engine, settings.audit_kept)
     relay = Relay(engine, valkey, EVENTS)
+    departures = Consumer(valkey, GROUP, ["workspace"], Departures(engine).handle)
     return Office(
         servicers,
-        [postman.run, housekeeping.run, relay.run],
-        {"mail": mail.check, "redis": partial(check_valkey, valkey)},
+        [postman.run, housekeeping.run, relay.run, departures.run],
+        {"mail": mail.check, "redis": partial(check_valkey, valkey), "events": departures.check},
     )
 
 

@@ -1,4 +1,8 @@
-"""New passwords: with the old one, or with the token from a letter. Each ends other logins and is told by letter."""
+"""New passwords: with the old one, or with the token from a letter. Each ends other logins and is told by letter.
+
+By letter they end the person's API keys too, if the person does not say otherwise: somebody who was robbed of the
+account cannot know which keys the thief has made.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.common.errors import InvalidInput
 
-from . import audit, letters, limits, logins, rules, store, templates
+from . import audit, letters, limits, rules, store, templates
 from .audit import Decision
 from .desk import Desk, no_account, now
+from .endings import Ended, end_credentials
 from .passwords import check_password, own_texts
 from .records import Account, State
 from .registration import letter_token_invalid
@@ -22,8 +27,10 @@ class PasswordChanges:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def change(self, user_id: str, login_id: str, current: str, new: str, address: str) -> int:
-        """Set a new password; how many other logins ended. Raises InvalidInput for a wrong or a weak one."""
+    async def change(
+        self, user_id: str, login_id: str, current: str, new: str, address: str, *, revoke_api_keys: bool = False
+    ) -> Ended:
+        """Set a new password; ends all other logins. Raises InvalidInput for a wrong or a weak one."""
         decision = Decision("change_password", "", user_id, address)
         bucket = limits.PASSWORD_OF_PERSON.of(user_id)
         await self._desk.count(decision, bucket)
@@ -37,10 +44,10 @@ class PasswordChanges:
             fresh = await store.lock(connection, user_id)
             if fresh is None or fresh.password_changed_at != account.password_changed_at:
                 raise wrong_password()
-            ended = await self._set(connection, fresh, kept, but=login_id)
+            ended = await self._set(connection, fresh, kept, but=login_id, revoke_api_keys=revoke_api_keys)
             await limits.give_back(connection, [bucket])
-            await audit.record(connection, replace(decision, details={"ended": len(ended)}))
-        return len(ended)
+            await audit.record(connection, replace(decision, details=ended.details()))
+        return ended
 
     async def request_reset(self, email: str, address: str) -> None:
         """Send a letter with a token, to an address that has an account."""
@@ -58,8 +65,8 @@ class PasswordChanges:
             await letters.write_with_token(connection, self._desk.secrets, purpose, to, is_wanted=is_wanted)
             await audit.record(connection, replace(decision, user_id=account.user_id if account else ""))
 
-    async def reset(self, token: str, new: str, address: str) -> None:
-        """Set a new password with the token from a letter; ends all logins. Raises InvalidInput."""
+    async def reset(self, token: str, new: str, address: str, *, revoke_api_keys: bool = True) -> Ended:
+        """Set a new password with the token from a letter; ends all logins and API keys. Raises InvalidInput."""
         network, decision = rules.network_of(address), Decision("reset_password", address=address)
         await self._desk.count(decision, limits.TOKENS_SHOWN.of(network))
         async with self._desk.transaction() as connection:
@@ -70,10 +77,15 @@ class PasswordChanges:
         check_password(new, *own_texts(account.email, account.user_name, account.display_name), field="new_password")
         kept = await self._desk.passwords.hash(new)
         async with self._desk.with_letters() as connection:
-            is_done = await self._reset(connection, account.user_id, token, kept, replace(decision), network)
-        if not is_done:
-            await self._desk.refuse(replace(decision, reason="the token does not count", user_id=account.user_id))
-            raise letter_token_invalid()
+            fresh = await self._redeemed(connection, account.user_id, token)
+            if fresh is not None:
+                ended = await self._set(connection, fresh, kept, revoke_api_keys=revoke_api_keys)
+                await self._let_in(connection, fresh, network)
+                decision = replace(decision, user_id=fresh.user_id)
+                await audit.record(connection, replace(decision, details=ended.details()))
+                return ended
+        await self._desk.refuse(replace(decision, reason="the token does not count", user_id=account.user_id))
+        raise letter_token_invalid()
 
     async def _proved(self, account: Account, current: str, new: str, decision: Decision) -> str:
         """The new password as it is kept, once the current one was proved."""
@@ -82,26 +94,31 @@ class PasswordChanges:
             raise wrong_password()
         return await self._desk.passwords.hash(new)
 
-    async def _reset(
-        self, connection: AsyncConnection, user_id: str, token: str, kept: str, decision: Decision, network: str
-    ) -> bool:
+    async def _redeemed(self, connection: AsyncConnection, user_id: str, token: str) -> Account | None:
+        """The account, locked, once its token was used up; None when it does not count any more."""
         account = await store.lock(connection, user_id)
         if account is None or not account.is_active() or not await letters.redeem(connection, letters.RESET, token):
-            return False
-        ended = await self._set(connection, account, kept)
-        # Whoever reads the letters of the account is its owner, wherever they are: let them in now.
-        await store.know_address(connection, user_id, network)
+            return None
+        return account
+
+    async def _let_in(self, connection: AsyncConnection, account: Account, network: str) -> None:
+        """Whoever reads the letters of the account is its owner, wherever they are."""
+        await store.know_address(connection, account.user_id, network)
         names = (account.email_folded, account.user_name_folded)
         await limits.forget(connection, [limits.LOGIN_FROM_ADDRESS.of(name, network) for name in names])
-        await audit.record(connection, replace(decision, user_id=user_id, details={"ended": len(ended)}))
-        return True
 
-    async def _set(self, connection: AsyncConnection, account: Account, kept: str, but: str = "") -> list[str]:
-        """Put a new password in force; the ids of the logins that end by it."""
+    async def _set(
+        self, connection: AsyncConnection, account: Account, kept: str, *, but: str = "", revoke_api_keys: bool
+    ) -> Ended:
+        """Put a new password in force, and tell its person what ended by it."""
         await store.update(connection, replace(account, password_hash=kept, password_changed_at=now()))
         await letters.end_tokens(connection, account.user_id, letters.RESET)
-        await letters.write(connection, self._desk.secrets, templates.PASSWORD_CHANGED, account)
-        return await logins.end(connection, account.user_id, "new password", but=but)
+        ended = await end_credentials(
+            connection, account.user_id, "new password", but=but, revoke_api_keys=revoke_api_keys
+        )
+        keys = templates.KEYS_REVOKED if revoke_api_keys else templates.KEYS_KEPT
+        await letters.write(connection, self._desk.secrets, templates.PASSWORD_CHANGED, account, keys=keys)
+        return ended
 
 
 def wrong_password() -> InvalidInput:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pyairtable_platform.auth.api_key_store import erase_keys
+from pyairtable_platform.auth.departures import forget_maker, tell_of_access_keys
 from pyairtable_platform.common import effects
 from pyairtable_platform.common.database import EVERY_WORKSPACE, enter_workspace
 
@@ -69,6 +70,9 @@ class PersonalData:
             "letters": await letters.disown(connection, user_id),
         }
         await enter_workspace(connection, EVERY_WORKSPACE)  # a person's decisions are about many workspaces
+        if account.state is not State.DISABLED:  # else it was told then
+            await tell_of_access_keys(connection, user_id)
+        await forget_maker(connection, user_id)
         erased["audit"] = await audit.disown(connection, user_id)
         await limits.forget(connection, [limits.PASSWORD_OF_PERSON.of(user_id)])
         await store.update(connection, _nobody(account))

@@ -18,7 +18,7 @@ from pyairtable_protos.auth.v1 import account_service_pb2 as rpc
 from pyairtable_protos.common.v1 import person_data_pb2
 
 from . import audit
-from .administration import Administration
+from .administration import Administration, LetterWanted, Wishes
 from .desk import Desk
 from .password_changes import PasswordChanges
 from .personal_data import PersonalData
@@ -76,12 +76,14 @@ class ApiKeyCalls(Protocol):
 class AccountServicer:
     """Implements pyairtable.auth.v1.AccountService."""
 
-    def __init__(self, desk: Desk, memberships: Memberships, tokens: TokenChecks, api_keys: ApiKeyCalls) -> None:
+    def __init__(
+        self, desk: Desk, memberships: Memberships, tokens: TokenChecks, api_keys: ApiKeyCalls, wishes: Wishes
+    ) -> None:
         self._desk = desk
         self._registration = Registration(desk)
         self._signing_in = SigningIn(desk)
         self._passwords = PasswordChanges(desk)
-        self._administration = Administration(desk)
+        self._administration = Administration(desk, wishes)
         self._memberships = memberships
         self._tokens = tokens
         self.CreateApiKey = api_keys.CreateApiKey
@@ -123,8 +125,9 @@ class AccountServicer:
         return rpc.RequestPasswordResetResponse(message=LETTER_SENT)
 
     async def ResetPassword(self, request: rpc.ResetPasswordRequest, call: Any) -> rpc.ResetPasswordResponse:
-        await self._passwords.reset(request.token, request.new_password, address())
-        return rpc.ResetPasswordResponse()
+        revoke_keys = request.revoke_api_keys or not request.HasField("revoke_api_keys")
+        ended = await self._passwords.reset(request.token, request.new_password, address(), revoke_api_keys=revoke_keys)
+        return rpc.ResetPasswordResponse(ended=ended.logins, revoked_api_keys=ended.api_keys)
 
     async def ValidateToken(self, request: rpc.ValidateTokenRequest, call: Any) -> rpc.ValidateTokenResponse:
         found = await self._tokens.validate(request.token)
@@ -158,14 +161,20 @@ class AccountServicer:
 
     async def LogoutEverywhere(self, request: rpc.LogoutEverywhereRequest, call: Any) -> rpc.LogoutEverywhereResponse:
         user_id, _ = person()
-        return rpc.LogoutEverywhereResponse(ended=await self._signing_in.logout_everywhere(user_id, address()))
+        ended = await self._signing_in.logout_everywhere(user_id, address(), revoke_api_keys=request.revoke_api_keys)
+        return rpc.LogoutEverywhereResponse(ended=ended.logins, revoked_api_keys=ended.api_keys)
 
     async def ChangePassword(self, request: rpc.ChangePasswordRequest, call: Any) -> rpc.ChangePasswordResponse:
         user_id, login_id = person()
         ended = await self._passwords.change(
-            user_id, login_id, request.current_password, request.new_password, address()
+            user_id,
+            login_id,
+            request.current_password,
+            request.new_password,
+            address(),
+            revoke_api_keys=request.revoke_api_keys,
         )
-        return rpc.ChangePasswordResponse(ended=ended)
+        return rpc.ChangePasswordResponse(ended=ended.logins, revoked_api_keys=ended.api_keys)
 
     async def ListMyAuditEvents(
         self, request: rpc.ListMyAuditEventsRequest, call: Any
@@ -201,14 +210,8 @@ class AccountServicer:
     async def SendLetter(self, request: rpc.SendLetterRequest, call: Any) -> rpc.SendLetterResponse:
         if bool(request.user_id) == bool(request.email):
             raise InvalidInput.at("user_id", "name either a user_id or an email")
-        await self._administration.send_letter(
-            request.user_id,
-            request.email,
-            request.template,
-            dict(request.values),
-            request.idempotency_key,
-            without_key(request),
-        )
+        wanted = LetterWanted(request.template, dict(request.values), request.user_id, request.email, request.sent_by)
+        await self._administration.send_letter(wanted, request.idempotency_key, without_key(request))
         return rpc.SendLetterResponse()
 
     def _account(self, account: Account) -> rpc.Account:

@@ -13,6 +13,7 @@ from . import audit, limits, logins, rules, store
 from .access_tokens import LIFETIME, sign_access_token
 from .audit import Decision
 from .desk import TOO_MANY, Desk, now
+from .endings import Ended, end_credentials
 from .limits import Bucket
 from .logins import Refusal, Refused, Rotation
 from .records import Account, Login
@@ -107,14 +108,15 @@ class SigningIn:
             details = {"login_id": login_id}
             await audit.record(connection, Decision("login_ended", "", user_id, address, details=details))
 
-    async def logout_everywhere(self, user_id: str, address: str) -> int:
-        """End all logins of a person; how many."""
+    async def logout_everywhere(self, user_id: str, address: str, *, revoke_api_keys: bool = False) -> Ended:
+        """End all logins of a person, and the API keys if asked."""
         async with self._desk.transaction() as connection:
-            await store.lock(connection, user_id)  # a login that is being opened comes before or after
-            ended = await logins.end(connection, user_id, "logout everywhere")
-            details = {"ended": len(ended)}
-            await audit.record(connection, Decision("logout_everywhere", "", user_id, address, details=details))
-        return len(ended)
+            # A login that is being opened, or a key that is being made, comes before or after.
+            await store.lock(connection, user_id)
+            ended = await end_credentials(connection, user_id, "logout everywhere", revoke_api_keys=revoke_api_keys)
+            decision = Decision("logout_everywhere", "", user_id, address, details=ended.details())
+            await audit.record(connection, decision)
+        return ended
 
     async def _counted(self, login: str, address: str) -> _Attempt:
         """Count an attempt. The same is done, in the same time, whether there is such an account or not."""

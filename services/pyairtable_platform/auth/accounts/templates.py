@@ -34,6 +34,9 @@ class Template:
     required: tuple[str, ...]
 
 
+KEYS_REVOKED = "Your API keys were revoked: make new ones for the programs that need them."
+KEYS_KEPT = "Your API keys go on working."
+
 _END = "\n\nPyAirtable at $public_url\n"
 
 TEMPLATES: Mapping[str, Template] = {
@@ -74,18 +77,19 @@ or give the token to whatever asked for it:
 
 $token
 
-It counts once, for an hour, and ends all logins. If you did not ask, do nothing: your password stays as it is.""",
+It counts once, for an hour, and ends all logins; your API keys end too, unless you say that you want to keep them. If
+you did not ask, do nothing: your password stays as it is.""",
         ("display_name", "user_name", "token"),
     ),
     PASSWORD_CHANGED: Template(
         "Your password for PyAirtable was changed",
         """Hello $display_name,
 
-the password of your account "$user_name" was changed, and other logins were ended. If that was not you, set another at
-once:
+the password of your account "$user_name" was changed, and other logins were ended. $keys If that was not you, set
+another password at once:
 
 $public_url/reset-password""",
-        ("display_name", "user_name"),
+        ("display_name", "user_name", "keys"),
     ),
     WELCOME: Template(
         "Welcome to PyAirtable",

@@ -45,6 +45,7 @@ _SECURITY: dict[int, list[dict[str, list[str]]]] = {
     access_pb2.CALLER_PUBLIC: [{}],
     access_pb2.CALLER_PEER: [{"api_key": []}],
     access_pb2.CALLER_WORKSPACE: [{"access_key": []}, {"access_token": []}, {"api_key": []}],
+    access_pb2.CALLER_KNOWN: [{"access_key": []}, {"access_token": []}, {"api_key": []}],
     access_pb2.CALLER_PERSON: [{"access_token": []}],
     access_pb2.CALLER_ADMIN: [{"access_token": []}, {"api_key": []}],
 }

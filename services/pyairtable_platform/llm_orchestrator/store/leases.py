@@ -14,7 +14,7 @@ from pyairtable_platform.common.database import EVERY_WORKSPACE, transaction
 from pyairtable_platform.common.errors import Unavailable
 from pyairtable_platform.common.workspace import name_of
 from pyairtable_platform.llm_orchestrator.entities import Lease, RunState
-from pyairtable_platform.llm_orchestrator.ports import LeaseLost, LogUnavailable, Turn
+from pyairtable_platform.llm_orchestrator.ports import Asker, LeaseLost, LogUnavailable, Turn
 
 from . import history
 from .rows import cost_of
@@ -110,6 +110,7 @@ async def _turn(connection: AsyncConnection, row: Any, history_tokens: int) -> T
         text=row.response,
         settled_text=row.settled_response,
         cost=cost_of(row),
+        asker=Asker(row.principal, row.role, row.declaration),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from pyairtable_platform.common.errors import Conflict, FailedPrecondition, NotF
 from pyairtable_platform.llm_orchestrator.entities import EventKind, Lease, NewRun, Run, RunEvent, RunState, Whose
 
 from .rows import cancel_key, new_events, notify, of_run, of_session, run_of, theirs, together, tools_used
-from .tables import messages, run_events, runs, sessions
+from .tables import forgotten_costs, messages, run_events, runs, sessions
 
 EVENTS_AT_ONCE = 500
 _ATTEMPTS = 5
@@ -53,6 +54,24 @@ class RunStore:
         if row is None:
             raise unknown_run(run_id)
         return run_of(row)
+
+    async def principal_of(self, whose: Whose, run_id: str) -> str:
+        """Who began a run; empty for a peer. Raises NotFound."""
+        row = await self._one(whose, sa.select(runs.c.principal).where(of_run(run_key(run_id), whose)))
+        if row is None:
+            raise unknown_run(run_id)
+        return str(row.principal)
+
+    async def cost_of_month(self, tenant: str) -> Decimal:
+        """US dollars that the chats of a workspace cost in this calendar month (UTC), as far as prices are known."""
+        month = sa.func.date_trunc("month", sa.func.timezone("UTC", sa.func.clock_timestamp()))
+        begun = runs.c.created_at >= sa.func.timezone("UTC", month)
+        known = sa.select(sa.func.sum(runs.c.cost_usd)).where(runs.c.workspace == tenant, begun).scalar_subquery()
+        of_month = (forgotten_costs.c.workspace == tenant, forgotten_costs.c.month == sa.cast(month, sa.Date))
+        forgotten = sa.select(sa.func.sum(forgotten_costs.c.usd)).where(*of_month).scalar_subquery()
+        async with transaction(self._engine, tenant) as connection:
+            total = sa.func.coalesce(known, 0) + sa.func.coalesce(forgotten, 0)
+            return Decimal((await connection.execute(sa.select(total))).scalar_one())
 
     async def events_after(self, whose: Whose, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         """Events after an id, in order, at most some hundred; and whether the run has ended. Raises NotFound.
@@ -169,6 +188,7 @@ async def _insert_run(connection: AsyncConnection, new: NewRun, owner: str, leas
         session_id=new.session_id,
         principal=new.principal,
         role=new.role,
+        declaration=new.declaration,
         state=RunState.RUNNING,
         message=new.message,
         base_id=new.base_id,

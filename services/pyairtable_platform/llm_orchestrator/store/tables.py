@@ -54,6 +54,7 @@ runs = sa.Table(
     sa.Column("session_id", sa.Text, nullable=False),
     sa.Column("principal", sa.Text, nullable=False, server_default=""),
     sa.Column("role", sa.Text, nullable=False, server_default=""),
+    sa.Column("declaration", sa.Text, nullable=False, server_default=""),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("base_id", sa.Text, nullable=False),
@@ -83,6 +84,14 @@ runs = sa.Table(
     sa.Column("lease_owner", sa.Text, nullable=False, server_default=""),
     sa.Column("lease_token", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lease_until", _TIME, nullable=False),
+)
+
+forgotten_costs = sa.Table(
+    "forgotten_costs",
+    metadata,
+    sa.Column("workspace", sa.Text, primary_key=True),
+    sa.Column("month", sa.Date, primary_key=True),
+    sa.Column("usd", sa.Numeric, nullable=False),
 )
 
 run_events = sa.Table(

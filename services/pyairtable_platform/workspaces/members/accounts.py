@@ -68,8 +68,8 @@ class AuthAccounts:
 class LetterSender(Protocol):
     """Sends letters."""
 
-    async def send_invitation(self, email: str, values: dict[str, str], key: str) -> None:
-        """At least once. Raises Unavailable when it should be tried again."""
+    async def send_invitation(self, email: str, sent_by: str, values: dict[str, str], key: str) -> None:
+        """At least once. Raises Unavailable or RateLimited when it should be tried again."""
 
 
 class AuthLetters:
@@ -79,8 +79,10 @@ class AuthLetters:
         self._channel = channel
         self._stub: Any = account_service_pb2_grpc.AccountServiceStub(channel.channel)
 
-    async def send_invitation(self, email: str, values: dict[str, str], key: str) -> None:
-        request = rpc.SendLetterRequest(email=email, template="invitation", values=values, idempotency_key=key)
+    async def send_invitation(self, email: str, sent_by: str, values: dict[str, str], key: str) -> None:
+        request = rpc.SendLetterRequest(
+            email=email, template="invitation", values=values, idempotency_key=key, sent_by=sent_by
+        )
         with as_installation():
             await self._channel.call(self._stub.SendLetter, request, timeout=LOOKUP_SECONDS)
 
@@ -88,7 +90,7 @@ class AuthLetters:
 class NoLetters:
     """For an installation without an auth service: letters wait."""
 
-    async def send_invitation(self, email: str, values: dict[str, str], key: str) -> None:
+    async def send_invitation(self, email: str, sent_by: str, values: dict[str, str], key: str) -> None:
         raise Unavailable("letters need the auth service: set AUTH_TARGET", dependency="auth")
 
 

@@ -101,7 +101,7 @@ class Letters:
             # Who reads it knows people by their addresses.
             inviter = next((account.email for account in await self._accounts.of_ids([invited_by])), "")
             values = {**values, "invited_by": inviter}
-            await self._sender.send_invitation(email, values, f"invitation:{invitation_id}")
+            await self._sender.send_invitation(email, invited_by, values, f"invitation:{invitation_id}")
         except _PASSES as error:
             facts = {"invitation": invitation_id, "cause": error.message}
             log.warning("a letter of invitation will be sent later", extra=facts)

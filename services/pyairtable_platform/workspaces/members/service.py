@@ -100,7 +100,8 @@ class Members:
         require_not_declared(member, workspace)
         require_owner_stays(members, member, workspace.name)
         await take_out(writing, workspace, member.user_id, actor.principal)
-        await self._told(writing, workspace, "member_removed", member.user_id, actor, role=member.role)
+        facts = {"role": member.role, "joined_at": member.joined_at.isoformat() if member.joined_at else ""}
+        await self._told(writing, workspace, "member_removed", member.user_id, actor, **facts)
 
     async def _told(
         self, writing: Writing, workspace: Workspace, what: str, user_id: str, actor: Actor, **data: str

@@ -62,6 +62,13 @@ class Mailbox:
         return [letter for letter in self.letters if letter["To"] == deliverable(email)]
 
 
+class EverythingIsWished:
+    """Implements administration.Wishes."""
+
+    async def wants_invitations(self, user_id: str) -> bool:
+        return True
+
+
 @dataclass
 class MailServer:
     """A handler of aiosmtpd that keeps letters, and refuses as it is told."""
@@ -184,7 +191,7 @@ async def replica_over(database_url: str, **options: Any) -> AsyncIterator[Repli
             Registration(desk),
             SigningIn(desk),
             PasswordChanges(desk),
-            Administration(desk),
+            Administration(desk, EverythingIsWished()),
             PersonalData(desk),
         )
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from integration.auth.accounts.desks import HOME, PASSWORD, Replica, fresh_address, replica_over
 
-from pyairtable_platform.auth.accounts import audit
+from pyairtable_platform.auth.accounts import audit, store
 from pyairtable_platform.auth.accounts.audit import Decision
 from pyairtable_platform.auth.accounts.housekeeping import Housekeeping
 from pyairtable_platform.auth.accounts.records import State
+from pyairtable_platform.auth.api_key_store import ApiKey, ApiKeyStore, LoginOver, keys_stop
 from pyairtable_platform.common.errors import FailedPrecondition, InvalidInput, NotFound, Reason, Unauthenticated
 
 
@@ -77,12 +79,49 @@ async def test_api_keys_stop_and_go_on_with_their_person(auth: Replica) -> None:
         "VALUES ('k1', :user_id, 'acme', '', '', 'editor', '', now())",
         user_id=ada.user_id,
     )
+    await auth.rows(
+        "INSERT INTO access_keys (key_id, workspace, workspace_uid, name, role, is_declared, sha256, made_by) "
+        "VALUES ('a1', 'acme', '', 'reports', 'editor', false, '', :maker)",
+        maker=f"user:{ada.user_id}",
+    )
     await auth.administration.set_state(ada.user_id, False, "", b"")
     assert [tuple(row) for row in await auth.rows("SELECT session, counts FROM revocations")] == [("api-key:k1", True)]
+    told = "SELECT subject, workspace FROM outbox WHERE type = 'access_key.outlives_maker.v1'"
+    assert [tuple(row) for row in await auth.rows(told)] == [("a1", "acme")]
     await auth.administration.set_state(ada.user_id, True, "", b"")
     assert [tuple(row) for row in await auth.rows("SELECT session, counts FROM revocations")] == [("api-key:k1", False)]
     await auth.personal_data.erase(ada.user_id, "saga:1", b"")
     assert await auth.rows("TABLE api_keys") == []
+    assert [row.made_by for row in await auth.rows("SELECT made_by FROM access_keys")] == ["user:erased"]
+
+
+def new_api_key(user_id: str) -> ApiKey:
+    return ApiKey("k1", user_id, "acme", "", "", "editor", b"", datetime.now(UTC))
+
+
+async def test_no_key_is_made_beside_the_end_of_its_account(auth: Replica, other: Replica) -> None:
+    """A key that was kept after its person's keys stopped, and before that is committed, would go on working."""
+    ada = await auth.person()
+    login = await auth.login(ada.email)
+    async with auth.desk.transaction() as connection:
+        account = await store.lock(connection, ada.user_id)
+        assert account is not None
+        await keys_stop(connection, ada.user_id)
+        making = asyncio.create_task(ApiKeyStore(other.desk.engine).insert(new_api_key(ada.user_id), login.login_id, 9))
+        while not making.done() and not await auth.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await store.update(connection, replace(account, state=State.DISABLED))
+    with pytest.raises(LoginOver):
+        await making
+    assert await auth.rows("TABLE api_keys") == []
+
+
+async def test_no_key_is_made_by_a_login_that_has_ended(auth: Replica, other: Replica) -> None:
+    ada = await auth.person()
+    login = await auth.login(ada.email)
+    await other.signing_in.logout_everywhere(ada.user_id, HOME)
+    with pytest.raises(LoginOver):
+        await ApiKeyStore(auth.desk.engine).insert(new_api_key(ada.user_id), login.login_id, 9)
 
 
 async def test_decisions_are_listed_newest_first_each_to_its_person(auth: Replica, other: Replica) -> None:

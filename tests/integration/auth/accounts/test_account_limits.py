@@ -8,6 +8,7 @@ import pytest
 from integration.auth.accounts.desks import HOME, PASSWORD, STRANGER, Replica, fresh_address, outcomes, replica_over
 
 from pyairtable_platform.auth.accounts import limits
+from pyairtable_platform.auth.accounts.administration import LetterWanted
 from pyairtable_platform.common.errors import InvalidInput, RateLimited, Reason, Unauthenticated
 
 WRONG = "wrong password"
@@ -161,3 +162,44 @@ async def test_a_thousand_wrong_logins(auth: Replica, other: Replica) -> None:
     assert (await auth.login(ada.email, address=HOME)).login_id
     (row,) = await auth.rows("SELECT count(*) AS many FROM audit WHERE action = 'login' AND outcome = 'refused'")
     assert row.many == 1000
+
+
+def invitation(email: str, sent_by: str) -> LetterWanted:
+    values = {"workspace": "acme", "display_name": "Acme", "role": "viewer", "invited_by": "Ada", "token": "pyi_x"}
+    return LetterWanted("invitation", values, email=email, sent_by=sent_by)
+
+
+async def test_invitations_are_limited_to_an_address_and_by_a_person(auth: Replica, other: Replica) -> None:
+    """Whoever has an account could have letters sent to strangers, as many as they like, else."""
+    send, most = auth.administration.send_letter, limits.INVITATIONS_TO.burst
+    for number in range(most):
+        await send(invitation("Bob@acme.example", f"person-{number}"), f"to:{number}", b"")
+    with pytest.raises(RateLimited) as refusal:
+        await other.administration.send_letter(invitation("bob@ACME.example", "another"), "to:more", b"")
+    assert 0 < (refusal.value.retry_after or 0) <= limits.INVITATIONS_TO.every.total_seconds()
+    await send(invitation("Bob@acme.example", "person-0"), "to:0", b"")  # a repeat is no other letter
+    for number in range(limits.INVITATIONS_BY.burst):
+        await send(invitation(f"friend-{number}@acme.example", "eve"), f"by:{number}", b"")
+    with pytest.raises(RateLimited):
+        await other.administration.send_letter(invitation("one-more@acme.example", "eve"), "by:more", b"")
+    await send(invitation("one-more@acme.example", "ada"), "by:ada", b"")
+    [sent] = await auth.rows("SELECT count(*) AS letters FROM letters WHERE template = 'invitation'")
+    assert sent.letters == most + limits.INVITATIONS_BY.burst + 1
+
+
+async def test_nobody_keeps_a_letter_about_a_password_from_somebody_by_inviting_them(auth: Replica) -> None:
+    ada = await auth.person()
+    for number in range(limits.INVITATIONS_TO.burst):
+        await auth.administration.send_letter(invitation(ada.email, "eve"), f"to:{number}", b"")
+    await auth.passwords.request_reset(ada.email, HOME)
+    assert await auth.token_for(ada.email, "pyp")
+
+
+async def test_welcome_letters_count_as_letters_to_an_address(auth: Replica) -> None:
+    """Those beyond are dropped without a word, as in registration: the saga that asks for one goes on."""
+    ada = await auth.person()  # one letter so far
+    wanted = LetterWanted("welcome", {"workspace": "ada"}, user_id=ada.user_id)
+    for number in range(limits.LETTERS_TO.burst):
+        await auth.administration.send_letter(wanted, f"saga:{number}", b"")
+    await auth.deliver()
+    assert len(auth.mailbox.to(ada.email)) == limits.LETTERS_TO.burst

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from integration.auth.accounts.desks import HOME, PASSWORD, Replica, fresh_address, outcomes
 
+from pyairtable_platform.auth.accounts.endings import Ended
 from pyairtable_platform.common.errors import InvalidInput, Reason, Unauthenticated
 
 NEW = "eight green teapots"
@@ -15,7 +16,7 @@ NEW = "eight green teapots"
 async def test_a_change_ends_all_other_logins(auth: Replica, other: Replica) -> None:
     ada = await auth.person()
     this, that = await auth.login(ada.email), await auth.login(ada.email)
-    assert await other.passwords.change(ada.user_id, this.login_id, PASSWORD, NEW, HOME) == 1
+    assert await other.passwords.change(ada.user_id, this.login_id, PASSWORD, NEW, HOME) == Ended(1)
     assert [login.login_id for login in await auth.signing_in.list(ada.user_id)] == [this.login_id]
     await auth.signing_in.refresh(this.refresh_token, HOME)
     with pytest.raises(Unauthenticated):
