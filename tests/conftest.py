@@ -43,7 +43,7 @@ LONGEST_FIRST = (
 """Begins of paths, handed out in this order (--no-loadscope-reorder); the rest follows."""
 
 
-class ByHouse(LoadScopeScheduling):
+class ByHouse(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Hands out whole modules, and what stands TOGETHER as one."""
 
     def _split_scope(self, nodeid: str) -> str:

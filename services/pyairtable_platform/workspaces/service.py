@@ -189,7 +189,7 @@ class Registry:
         return result
 
     async def catch_up(self) -> None:
-        """Take in what this replica has just written, so that who asked for it finds it here."""
+        """Take in what was just written, here or by another replica, so that who asked for it finds it."""
         with suppress(Unavailable):  # it is written; this copy follows when the store is back
             await self.refresh()
 

@@ -49,6 +49,7 @@ class WorkspaceServicer:
     # Workspaces
 
     async def ListWorkspaces(self, request: rpc.ListWorkspacesRequest, call: Any) -> rpc.ListWorkspacesResponse:
+        await self._registry.catch_up()  # what was just written may have been by another replica
         tenant = context.identity()
         if tenant is None:
             found = list(self._registry.snapshot().workspaces)
@@ -60,10 +61,12 @@ class WorkspaceServicer:
         return rpc.ListWorkspacesResponse(workspaces=map(to_message, page), next_page_token=token)
 
     async def ListMyWorkspaces(self, request: rpc.ListMyWorkspacesRequest, call: Any) -> rpc.ListMyWorkspacesResponse:
+        await self._registry.catch_up()
         found = await of_person(self._registry, self._parts.accounts, actor_of(context.identity()).user_id)
         return rpc.ListMyWorkspacesResponse(workspaces=map(to_message, found))
 
     async def GetWorkspace(self, request: rpc.GetWorkspaceRequest, call: Any) -> rpc.GetWorkspaceResponse:
+        await self._registry.catch_up()  # what was just written may have been by another replica
         workspace = self._registry.get(context.meant_workspace(request.workspace))
         return rpc.GetWorkspaceResponse(workspace=to_message(in_use(workspace) if context.identity() else workspace))
 

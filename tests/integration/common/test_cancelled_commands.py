@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import Connection
 
 from pyairtable_devkit.databases import Valkey
-from pyairtable_platform.common import server
+from pyairtable_platform.common import tasks
 from pyairtable_platform.common.settings import RedisSettings
 from pyairtable_platform.common.valkey import cancellable, open_valkey
 
@@ -77,7 +77,7 @@ async def test_a_cancellation_that_a_send_forgot_is_raised_and_the_connection_dr
 
 
 async def test_a_task_that_forgot_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CANCEL_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
     times = 0
 
     async def forgetful() -> None:
@@ -91,6 +91,6 @@ async def test_a_task_that_forgot_its_cancellation_is_cancelled_again(monkeypatc
 
     task = asyncio.create_task(forgetful())
     await asyncio.sleep(0)
-    await server.end([task])
+    await tasks.end(task)
     assert task.cancelled()
     assert times == 2
