@@ -12,7 +12,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from integration.auth.conftest import PEER, Platform, bearer
 
-from pyairtable_platform.common.access import ADMIN, PERSON, PUBLIC, WORKSPACE, rule_of
+from pyairtable_platform.common.access import ADMIN, KNOWN, PERSON, PUBLIC, WORKSPACE, rule_of
 from pyairtable_platform.common.access import PEER as PEERS
 from pyairtable_platform.common.rest.routes import bindings
 from pyairtable_platform.common.roles import need_of, scope_of
@@ -89,7 +89,7 @@ async def test_only_those_whom_the_contract_names_come_in(
 def is_an_editors(method: MethodDescriptor) -> bool:
     """Whether the key of these tests, an editor's, may make a call."""
     rpc = str(method.full_name)
-    return rule_of(rpc) == PUBLIC or (rule_of(rpc) == WORKSPACE and need_of(rpc) in scope_of("editor").split())
+    return rule_of(rpc) in (PUBLIC, KNOWN) or (rule_of(rpc) == WORKSPACE and need_of(rpc) in scope_of("editor").split())
 
 
 ROUTES = [

@@ -156,6 +156,7 @@ async def _checks(connection: Any, schema: str, table: str) -> list[str]:
 
 
 _SAMPLES = {
+    "date": "current_date",
     "text": "md5(random()::text)",
     "integer": "1",
     "bigint": "1",

@@ -26,7 +26,13 @@ EMAIL = "philippa.quillfeather@acme.example"
 TRACES = re.compile("philippa|quillfeather", re.IGNORECASE)
 """In name and address. The user name is another matter: the first workspace of a person is called like it."""
 
-NAMES_OF_WORKSPACES = {"auth.audit", "workspaces.audit_log", "workspaces.outbox", "workspaces.workspaces"}
+NAMES_OF_WORKSPACES = {
+    "auth.audit",
+    "llm_orchestrator.forgotten_costs",
+    "workspaces.audit_log",
+    "workspaces.outbox",
+    "workspaces.workspaces",
+}
 """Tables that keep the name of a workspace when it has ended (docs/users.md: what stays)."""
 ONBOARDINGS = "SELECT state FROM sagas.sagas WHERE type = 'user_onboarding' AND business_key = $1"
 
