@@ -69,7 +69,7 @@ def no_request_breaks(system: RunningCommand, service: str, *, phases: str, exam
     tried = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert tried, done.stdout[-4000:] + done.stderr[-2000:]
     assert not found, found[:8000]
-    assert int(tried[2]) > 5
+    assert int(tried[2]) > 0
     # The tool counts a request that never became one (bytes that HTTP refuses) as an error of its own; what matters
     # then is that the service is as well as before.
     assert httpx2.get(f"{url}/health", timeout=30).status_code == 200
