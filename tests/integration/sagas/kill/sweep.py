@@ -1,0 +1,165 @@
+"""Strikes every point there is, at several courts at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from integration.sagas.place import Nursery
+
+from pyairtable_devkit.databases import Postgres
+from pyairtable_platform.common.migrations import migrate_async
+from pyairtable_platform.common.settings import DatabaseSettings
+
+from . import points
+from .court import Court, Point, Verdict
+from .scenarios import SCENARIOS, Scenario
+
+TRIES = 3
+"""A send may come a time less than when it was counted (a poll, a window of HTTP/2): then it is tried again."""
+
+MOST_CALLS = 60
+KINDS = ("send", "recovery", "postgres", "receivers")
+"""What is killed: the service at a send; twice, the second time while it recovers; PostgreSQL; a receiver."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Struck:
+    """A point and what came of it."""
+
+    kind: str
+    scenario: Scenario
+    point: Point
+    tries: int
+    verdict: Verdict
+
+
+Job = Callable[[Court], Awaitable[list[Struck]]]
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def prepared_postgres() -> AsyncIterator[Postgres]:
+    """A server with the template `sagas_template`."""
+    with Postgres.start() as server:
+        url = server.create_database("sagas_template")
+        await migrate_async(DatabaseSettings.model_validate({"database_url": url}), ("sagas",))
+        yield server
+
+
+@asynccontextmanager
+async def open_court(nursery: Nursery, postgres: Postgres) -> AsyncIterator[Court]:
+    """A court with a database of its own."""
+    name = f"court_{next(_numbers)}"
+    url = postgres.create_database(name, template="sagas_template")
+    with tempfile.TemporaryDirectory() as folder:
+        court = Court(nursery, Path(folder), postgres, url)
+        try:
+            yield court
+        finally:
+            await court.close()
+
+
+async def sweep(
+    nursery: Nursery,
+    kinds: Sequence[str] = KINDS,
+    scenarios: Sequence[Scenario] = SCENARIOS,
+    *,
+    courts: int = 3,
+    heard: Callable[[Struck], None] = lambda struck: None,
+) -> list[Struck]:
+    """Strike all points of these kinds; `heard` is told of each."""
+    async with AsyncExitStack() as stack:
+        # Each has a server of its own, since PostgreSQL is struck as well.
+        servers = [await stack.enter_async_context(prepared_postgres()) for _ in range(courts)]
+        opened = [await stack.enter_async_context(open_court(nursery, server)) for server in servers]
+        idle = await opened[0].idle_sends()
+        planned = await _spread([_plan(kind, scenario, idle) for kind in kinds for scenario in scenarios], opened)
+        jobs = [job for plan in planned for job in plan]
+        struck: list[Struck] = []
+
+        def told(job: Job) -> Job:
+            async def tell(court: Court) -> list[Struck]:
+                found = await job(court)
+                for item in found:
+                    heard(item)
+                struck.extend(found)
+                return found
+
+            return tell
+
+        await _spread([told(job) for job in jobs], opened)
+        return struck
+
+
+async def _spread(jobs: Sequence[Callable[[Court], Awaitable[T]]], courts: Sequence[Court]) -> list[T]:
+    """Do each job at whichever court is free."""
+    waiting = iter(jobs)
+    done: list[T] = []
+
+    async def work(court: Court) -> None:
+        for job in waiting:
+            done.append(await job(court))
+
+    await asyncio.gather(*(work(court) for court in courts))
+    return done
+
+
+def _plan(kind: str, scenario: Scenario, idle: set[str]) -> Callable[[Court], Awaitable[list[Job]]]:
+    """Find out which points there are, by counting."""
+
+    async def plan(court: Court) -> list[Job]:
+        if kind == "receivers":
+            return [_calls(scenario, after=after) for after in (False, True)]
+        sent = await court.sends(scenario)
+        if kind == "postgres":
+            return [_job(kind, scenario, point) for point in points.of_postgres(sent, idle)]
+        is_whole = scenario.type == "user_onboarding"
+        if kind == "send":
+            return [_job(kind, scenario, point) for point in (sent if is_whole else points.distinct(sent, idle))]
+        anchor = points.in_doubt(sent)
+        recovery = points.of_recovery(await court.sends_of_recovery(scenario, anchor), whole=is_whole)
+        return [_job(kind, scenario, point, anchor) for point in points.distinct(recovery, idle)]
+
+    return plan
+
+
+def _job(kind: str, scenario: Scenario, point: Point, anchor: Point | None = None) -> Job:
+    async def strike(court: Court) -> list[Struck]:
+        tries, verdict = 0, None
+        while tries < TRIES and not (verdict and (verdict.was_reached or verdict.wrong)):
+            tries += 1
+            if kind == "postgres":
+                verdict = await court.strike_postgres(scenario, point)
+            elif anchor is not None:
+                verdict = await court.strike_recovery(scenario, anchor, point)
+            else:
+                verdict = await court.strike(scenario, point)
+        assert verdict is not None
+        return [Struck(kind, scenario, point, tries, verdict)]
+
+    return strike
+
+
+def _calls(scenario: Scenario, *, after: bool) -> Job:
+    """Kill the receivers in each call, until there is none any more."""
+
+    async def strike(court: Court) -> list[Struck]:
+        found: list[Struck] = []
+        for call in range(1, MOST_CALLS):
+            verdict = await court.strike_receivers(scenario, call, after=after)
+            if not verdict.was_reached and not verdict.wrong:
+                return found
+            point = Point("call after its effect" if after else "call before its effect", call)
+            found.append(Struck("receivers", scenario, point, 1, verdict))
+        raise AssertionError(f"{scenario.name} calls more than {MOST_CALLS} times")
+
+    return strike
