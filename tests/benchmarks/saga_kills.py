@@ -33,15 +33,15 @@ RAW = PAGES / "saga-kills.json"
 HEAD = """# Sagas killed at every point
 
 Made by `make bench-kills`, which writes this page and the raw results beside it; `make torture` strikes the same points
-and fails on any that is wrong, `make test` strikes some thirty. Each saga must end as its row says, with every effect had
-once by the receivers' ledger. How it is done: [sagas.md](../sagas.md#how-it-is-tested).
+and fails on any that is wrong, `make test` strikes some thirty. Each saga must end as its row says, with every effect
+had once by the receivers' ledger. How it is done: [sagas.md](../sagas.md#how-it-is-tested).
 """
 
 TITLES = {
     "send": ("The service, before each of its sends", "Killed with SIGKILL, and started again."),
     "recovery": (
         "The service while it recovers",
-        "Killed when an effect was had and nobody remembered it, and again before each send of the life that takes it up.",
+        "Killed when an effect was had and nobody remembered it, and again before each send of the life that follows.",
     ),
     "postgres": ("PostgreSQL", "Killed with SIGKILL at each commit and while a receiver is asked, and started again."),
     "receivers": ("A receiver", "Killed with SIGKILL in each call, before and after it had the effect."),

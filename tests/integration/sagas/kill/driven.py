@@ -11,7 +11,7 @@ import asyncpg
 from integration.sagas.place import PATIENCE, Place
 
 from pyairtable_platform.common.channels import ServiceChannel
-from pyairtable_platform.common.errors import PyAirtableError
+from pyairtable_platform.common.errors import DeadlineExceeded, Unavailable
 from pyairtable_platform.common.values import dict_to_struct
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as rpc
 from pyairtable_protos.sagas.v1 import saga_service_pb2_grpc
@@ -19,7 +19,6 @@ from pyairtable_protos.sagas.v1 import saga_service_pb2_grpc
 from .scenarios import Scenario
 
 _numbers = itertools.count(1)
-_PASSING = ("DEPENDENCY_UNAVAILABLE", "DEADLINE")
 
 
 class DrivenSaga:
@@ -73,8 +72,8 @@ class DrivenSaga:
                     stub = saga_service_pb2_grpc.SagaServiceStub(channel.channel)
                     answer: rpc.StartSagaForResponse = await channel.call(getattr(stub, method), request, timeout=10)
                     return answer
-            except PyAirtableError as error:
-                if time.monotonic() > ends or error.reason not in _PASSING:
+            except (Unavailable, DeadlineExceeded):
+                if time.monotonic() > ends:
                     raise
             await asyncio.sleep(0.03)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .court import Point
-from .messages import is_about_a_step
+from .messages import PREPARED, is_about_a_step
 
 IDLE_TIMES = 2
 """What is sent while there is nothing to do as well (polls, and what begins each transaction) is struck so often in a
@@ -26,7 +26,8 @@ def in_doubt(sent: list[Point]) -> Point:
     """Right after an effect, before anything remembers it: of those going back if there are any, the middle one."""
     turn = next((at for at, point in enumerate(sent) if point.send.startswith(TURNED_BACK)), 0)
     calls = [at for at, point in enumerate(sent) if at >= turn and is_about_a_step(point.send)]
-    return next(point for point in sent[calls[len(calls) // 2] :] if point.send.startswith(LOCKED))
+    after = sent[calls[len(calls) // 2] :]
+    return next(point for point in after if point.send.startswith(LOCKED) and not point.send.endswith(PREPARED))
 
 
 def of_recovery(sent: list[Point], *, whole: bool) -> list[Point]:

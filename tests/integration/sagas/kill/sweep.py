@@ -78,9 +78,12 @@ async def sweep(
 ) -> list[Struck]:
     """Strike all points of these kinds; `heard` is told of each."""
     async with AsyncExitStack() as stack:
-        # Each has a server of its own, since PostgreSQL is struck as well.
-        servers = [await stack.enter_async_context(prepared_postgres()) for _ in range(courts)]
-        opened = [await stack.enter_async_context(open_court(nursery, server)) for server in servers]
+        # Where PostgreSQL is struck each court has a server of its own.
+        number = courts if "postgres" in kinds else 1
+        servers = [await stack.enter_async_context(prepared_postgres()) for _ in range(number)]
+        opened = [
+            await stack.enter_async_context(open_court(nursery, servers[court % number])) for court in range(courts)
+        ]
         idle = await opened[0].idle_sends()
         planned = await _spread([_plan(kind, scenario, idle) for kind in kinds for scenario in scenarios], opened)
         jobs = [job for plan in planned for job in plan]
@@ -109,7 +112,9 @@ async def _spread(jobs: Sequence[Callable[[Court], Awaitable[T]]], courts: Seque
         for job in waiting:
             done.append(await job(court))
 
-    await asyncio.gather(*(work(court) for court in courts))
+    async with asyncio.TaskGroup() as group:
+        for court in courts:
+            group.create_task(work(court))
     return done
 
 
@@ -122,7 +127,7 @@ def _plan(kind: str, scenario: Scenario, idle: set[str]) -> Callable[[Court], Aw
         sent = await court.sends(scenario)
         if kind == "postgres":
             return [_job(kind, scenario, point) for point in points.of_postgres(sent, idle)]
-        is_whole = scenario.type == "user_onboarding"
+        is_whole = scenario is SCENARIOS[0]
         if kind == "send":
             return [_job(kind, scenario, point) for point in (sent if is_whole else points.distinct(sent, idle))]
         anchor = points.in_doubt(sent)
