@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from integration.sagas.place import Nursery, Place
+from integration.sagas.place import Nursery, Place, prepared_postgres
 
 from pyairtable_devkit.databases import Postgres
-from pyairtable_platform.common.migrations import migrate_async
-from pyairtable_platform.common.settings import DatabaseSettings
 
 _numbers = itertools.count(1)
 
@@ -26,9 +23,7 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    with Postgres.start() as server:
-        url = server.create_database("sagas_template")
-        asyncio.run(migrate_async(DatabaseSettings(database_url=url), ("sagas",)))  # type: ignore[arg-type]
+    with prepared_postgres() as server:
         yield server
 
 

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from typing import Any
 import asyncpg
 from integration.sagas.kill.supervision import Send, Watch
 
+from pyairtable_devkit.databases import PASSWORD, SUPERUSER, Postgres
 from pyairtable_devkit.ports import free_port
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.database import open_engine
 from pyairtable_platform.common.errors import PyAirtableError
+from pyairtable_platform.common.migrations import migrate_async
 from pyairtable_platform.common.settings import DatabaseSettings
 from pyairtable_platform.common.values import dict_to_struct
 from pyairtable_platform.sagas.store import SagaStore
@@ -271,6 +274,19 @@ class Caller:
 async def caller_of(service: Service) -> AsyncIterator[Caller]:
     async with ServiceChannel(service.target) as channel:
         yield Caller(channel)
+
+
+@contextmanager
+def prepared_postgres() -> Iterator[Postgres]:
+    """A server with the template `sagas_template`."""
+    with Postgres.start() as server:
+        # Logging in costs as much as a saga else, and each life logs in a dozen times.
+        server.execute(f"SET scram_iterations = 1; ALTER ROLE {SUPERUSER} PASSWORD '{PASSWORD}'")
+        url = server.create_database("sagas_template")
+        settings = DatabaseSettings.model_validate({"database_url": url})
+        with ThreadPoolExecutor(1) as apart:  # whoever asks may run a loop
+            apart.submit(asyncio.run, migrate_async(settings, ("sagas",))).result()
+        yield server
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:

@@ -97,9 +97,10 @@ class Court:
         await self.place.close()
         self._starter.shutdown()
 
-    async def sends(self, scenario: Scenario) -> list[Point]:
-        """Every send of a saga, from its start to its end."""
-        await self._fresh_life()
+    async def sends(self, scenario: Scenario, *, fresh: bool = True) -> list[Point]:
+        """Every send of a saga, from its start to its end; with `fresh` also those that prepare statements."""
+        if fresh:
+            await self._fresh_life()
         return await self._recorded(scenario, self._unharmed)
 
     async def idle_sends(self) -> set[str]:

@@ -89,4 +89,4 @@ class DrivenSaga:
                 self._place.forget_connection()
             if time.monotonic() > ends:
                 raise AssertionError(f"it did not end: {await self._place.all_of(self.saga_id)}")
-            await asyncio.sleep(0.015)
+            await asyncio.sleep(0.04)

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from integration.sagas.place import Nursery
+from integration.sagas.place import Nursery, prepared_postgres
 
 from pyairtable_devkit.databases import Postgres
-from pyairtable_platform.common.migrations import migrate_async
-from pyairtable_platform.common.settings import DatabaseSettings
 
 from . import points
 from .court import Court, Point, Verdict
@@ -47,15 +45,6 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def prepared_postgres() -> AsyncIterator[Postgres]:
-    """A server with the template `sagas_template`."""
-    with Postgres.start() as server:
-        url = server.create_database("sagas_template")
-        await migrate_async(DatabaseSettings.model_validate({"database_url": url}), ("sagas",))
-        yield server
-
-
-@asynccontextmanager
 async def open_court(nursery: Nursery, postgres: Postgres) -> AsyncIterator[Court]:
     """A court with a database of its own."""
     name = f"court_{next(_numbers)}"
@@ -80,7 +69,7 @@ async def sweep(
     async with AsyncExitStack() as stack:
         # Where PostgreSQL is struck each court has a server of its own.
         number = courts if "postgres" in kinds else 1
-        servers = [await stack.enter_async_context(prepared_postgres()) for _ in range(number)]
+        servers = [stack.enter_context(prepared_postgres()) for _ in range(number)]
         opened = [
             await stack.enter_async_context(open_court(nursery, servers[court % number])) for court in range(courts)
         ]

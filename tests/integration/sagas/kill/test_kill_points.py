@@ -40,7 +40,7 @@ def remembered(sent: list[Point]) -> Point:
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 async def test_killed_before_a_send(court: Court, scenario: Scenario) -> None:
-    sent = await court.sends(scenario)
+    sent = await court.sends(scenario, fresh=False)
     for point in (points.in_doubt(sent), remembered(sent)):
         assert_well(await court.strike(scenario, point))
 
@@ -49,7 +49,7 @@ async def test_killed_before_a_send(court: Court, scenario: Scenario) -> None:
 @pytest.mark.parametrize("name", ["user_onboarding forward", "table_sync back"])
 async def test_killed_again_while_it_recovers(court: Court, name: str) -> None:
     scenario = BY_NAME[name]
-    anchor = points.in_doubt(await court.sends(scenario))
+    anchor = points.in_doubt(await court.sends(scenario, fresh=False))
     assert_well(await court.strike_recovery(scenario, anchor, Point(anchor.send, 2)))
 
 
@@ -64,7 +64,11 @@ async def test_a_receiver_killed_in_a_call(court: Court, name: str, after: bool)
 @pytest.mark.parametrize("name", ["workspace_creation forward", "user_onboarding back"])
 async def test_postgresql_killed_at_a_commit(court: Court, name: str) -> None:
     scenario = BY_NAME[name]
-    commits = [point for point in await court.sends(scenario) if point.send.startswith("main: COMMIT after SELECT pg_")]
+    commits = [
+        point
+        for point in await court.sends(scenario, fresh=False)
+        if point.send.startswith("main: COMMIT after SELECT pg_")
+    ]
     assert_well(await court.strike_postgres(scenario, commits[len(commits) // 2]))
 
 
