@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+UNWATCHED, REFUSED = -1, -2
 PR_SET_PDEATHSIG, PR_SET_PTRACER, PTRACER_ANY = 1, 0x59616D61, ctypes.c_ulong(-1)
 
 
@@ -32,7 +33,7 @@ def become(order: dict[str, Any], answer: int) -> None:
     for target, source in ((0, nothing), (1, log), (2, log)):
         os.dup2(source, target)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    number = watched() if order.get("is_watched") else -1
+    number = watched() if order.get("is_watched") else UNWATCHED
     os.write(answer, f"{os.getpid()} {number}\n".encode())
     os.close(answer)
     if "receivers" in order:
@@ -42,9 +43,14 @@ def become(order: dict[str, Any], answer: int) -> None:
 
 
 def watched() -> int:
+    """The number of the file at which this process asks; REFUSED, with the cause in the log."""
     from integration.sagas.kill.supervision import install
 
-    return install()
+    try:
+        return install()
+    except OSError as error:
+        os.write(2, f"{error}\n".encode())
+        return REFUSED
 
 
 def receive(folder: str, port: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import asyncpg
 from integration.sagas.kill.supervision import Send, Watch
+from integration.sagas.nursery import REFUSED
 
 from pyairtable_devkit.databases import PASSWORD, SUPERUSER, Postgres
 from pyairtable_devkit.ports import free_port
@@ -151,6 +152,8 @@ class Place:
         log = self.folder / f"{name}-{len(self.services)}.log"
         order = {"settings": settings, "log": str(log), "is_watched": before_send is not None}
         pid, number = self.nursery.start(order)
+        if number == REFUSED:
+            raise OSError(log.read_text())
         watch = Watch(pid, number, before_send) if before_send is not None else None
         service = Service(pid, f"127.0.0.1:{port}", log, watch)
         self.services.append(service)
