@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-UNWATCHED, REFUSED = -1, -2
+UNWATCHED = -1
 PR_SET_PDEATHSIG, PR_SET_PTRACER, PTRACER_ANY = 1, 0x59616D61, ctypes.c_ulong(-1)
 
 
@@ -44,7 +44,7 @@ def become(order: dict[str, Any], answer: int) -> None:
 
 def watched() -> int:
     """The number of the file at which this process asks; REFUSED, with the cause in the log."""
-    from integration.sagas.kill.supervision import install
+    from integration.sagas.kill.supervision import REFUSED, install
 
     try:
         return install()

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from integration.sagas.kill.supervision import Send, Watch
-from integration.sagas.nursery import REFUSED
+from integration.sagas.kill.supervision import REFUSED, Send, Watch
 
 from pyairtable_devkit.databases import PASSWORD, SUPERUSER, Postgres
 from pyairtable_devkit.ports import free_port

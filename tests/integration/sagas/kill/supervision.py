@@ -26,6 +26,9 @@ from dataclasses import dataclass
 MOST_BYTES = 32_768
 """So much of a send is looked at."""
 
+REFUSED = -2
+"""In the place of the number, when the system does not let sends be watched."""
+
 _MACHINES = {  # AUDIT_ARCH, then the numbers of seccomp, sendto, sendmsg, sendmmsg
     "x86_64": (0xC000003E, 317, 44, 46, 307),
     "aarch64": (0xC00000B7, 277, 206, 211, 269),
