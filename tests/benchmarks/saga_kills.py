@@ -46,7 +46,17 @@ TITLES = {
     "postgres": ("PostgreSQL", "Killed with SIGKILL at each commit and while a receiver is asked, and started again."),
     "receivers": ("A receiver", "Killed with SIGKILL in each call, before and after it had the effect."),
 }
-COLUMNS = ("saga", "points", "not reached", "completed", "compensated", "asked again", "twice", "taken up", "wrong")
+COLUMNS = (
+    "saga",
+    "points",
+    "not reached",
+    "completed",
+    "compensated",
+    "asked again",
+    "twice",
+    "taken up, resumed",
+    "wrong",
+)
 
 
 def main(
@@ -114,8 +124,10 @@ def section(kind: str, result: dict[str, Any]) -> Section:
     title, says = TITLES[kind]
     points = result["points"]
     each = result["seconds"] / max(1, len(points))
+    run = f"{result['machine']['when']}, commit {result['machine']['commit']}"
     about = (
-        f"{says} {len(points)} points, {result['courts']} at a time, in {result['seconds']:.0f} s: {each:.2f} s each."
+        f"{says} {len(points)} points, {result['courts']} at a time, in {result['seconds']:.0f} s: {each:.2f} s each "
+        f"({run}). Asked again: effects that the receiver knew by their keys; twice: that were had twice all the same."
     )
     names = list(dict.fromkeys(sorted(point["saga"] for point in points)))
     rows = [row(name, [point for point in points if point["saga"] == name]) for name in names]
