@@ -35,6 +35,8 @@ from pyairtable_protos.sagas.v1 import saga_service_pb2_grpc
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
+LONG_PATIENCE = 240.0
+"""For a saga whose service, or database, begins again on the way, while a machine has other things to do."""
 ENDED = (rpc.SAGA_STATE_COMPLETED, rpc.SAGA_STATE_COMPENSATED, rpc.SAGA_STATE_FAILED)
 TARGETS = ("auth_target", "users_target", "workspaces_target", "airtable_gateway_target", "llm_orchestrator_target")
 _ROW = "SELECT saga_id, state, current_step, executor, claim, run, is_queued, error FROM sagas.sagas WHERE saga_id = $1"

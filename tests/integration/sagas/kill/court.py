@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from integration.sagas.place import PATIENCE, Nursery, Place, Service, until
+from integration.sagas.place import LONG_PATIENCE, Nursery, Place, Service, until
 
 from pyairtable_devkit.databases import Postgres
 
@@ -224,7 +224,7 @@ class Court:
 
     async def _struck_or_ended(self, saga: DrivenSaga) -> bool:
         """Wait for the stroke, or for the end of the saga if it comes first; whether it was the stroke."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + LONG_PATIENCE
         while not self._aim.has_struck and not saga.has_ended():
             assert time.monotonic() < ends, "the saga neither ended nor came to the point"
             await asyncio.sleep(0.01)

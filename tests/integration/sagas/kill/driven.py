@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import asyncpg
-from integration.sagas.place import PATIENCE, Place
+from integration.sagas.place import LONG_PATIENCE, Place
 
 from pyairtable_platform.common.channels import ServiceChannel
 from pyairtable_platform.common.errors import DeadlineExceeded, Unavailable
@@ -65,7 +65,7 @@ class DrivenSaga:
 
     async def _patiently(self, method: str, request: object) -> rpc.StartSagaForResponse:
         """Call until there is an answer, wherever the service is then."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + LONG_PATIENCE
         while True:
             try:
                 async with ServiceChannel(self._target()) as channel:
@@ -79,7 +79,7 @@ class DrivenSaga:
 
     async def _end(self) -> str:
         """Wait until it has ended, while the database may be away; the state."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + LONG_PATIENCE
         while True:
             try:
                 state = await self._place.state(self.saga_id)
