@@ -53,7 +53,6 @@ test-fast: setup ## Run the tests that take no more than a few seconds and need 
 .PHONY: test-deps
 test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane
 	@scripts/install-chromium.sh
-	@scripts/install-strace.sh
 	@# Without Go the tests that need a cluster are skipped, and say so; in CI that is a failure.
 	@$(BIN)/pyairtable-devkit cluster programs || [ -z "$$CI$$PYAIRTABLE_REQUIRE_CLUSTER" ]
 
@@ -91,6 +90,10 @@ bench: setup ## Measure, print and store the figures in docs/benchmarks/
 .PHONY: bench-operator
 bench-operator: setup ## Measure the operator with 1,000 workspaces against a bare loop (ARGS="--number 50 --no-store")
 	@$(BIN)/python tests/benchmarks/operator_run.py $(ARGS)
+
+.PHONY: bench-kills
+bench-kills: setup ## Kill sagas at every point there is and store what came of it (ARGS="--kinds send --no-store")
+	@$(BIN)/python tests/benchmarks/saga_kills.py $(ARGS)
 
 .PHONY: health
 health: ## Ask every running service, PostgreSQL and Redis (ARGS=-v for details, -q for failures only)

@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from integration.sagas.conftest import Place, caller_of, logged, until
+from integration.sagas.place import Place, caller_of, logged, until
 from integration.sagas.receivers import BASE, WORKSPACE
 
 from pyairtable_devkit.databases import Postgres
@@ -135,7 +135,7 @@ async def test_a_receiver_killed_after_its_effect_is_asked_again_and_has_it_once
     async with caller_of(place.start()) as caller:
         saga = await caller.start(*ONBOARDING)
         await until(lambda: rpc in effects(place), rpc)
-        place.kill_receivers()
+        await place.kill_receivers()
         await asyncio.sleep(0.5)
         place.start_receivers()
         await place.ended(saga.saga_id)

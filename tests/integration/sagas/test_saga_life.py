@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integration.sagas.conftest import Place, caller_of
+from integration.sagas.place import Place, caller_of
 
 from pyairtable_protos.sagas.v1 import saga_service_pb2 as rpc
 

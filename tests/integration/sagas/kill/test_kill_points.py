@@ -1,158 +1,86 @@
-"""Killed before any send, going forward, going back, or while recovering: each saga ends, and each effect is had once.
+"""Killed at any point, a saga ends, and each effect is had once by the receivers' ledger.
 
-The sends are those of the service's main thread: its calls to receivers and to the journal, its answers to callers.
+Some thirty points here: for each scenario the one where an effect is had and nobody remembers it yet, and one in a
+thread of DBOS; and some of each other kind. `make torture` strikes every point.
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
-from integration.sagas.conftest import Caller, Place, Service, caller_of, until
-from integration.sagas.kill.injection import Threads, killed_before_send
-from integration.sagas.receivers import BASE, WORKSPACE
+from integration.sagas.kill import points
+from integration.sagas.kill.court import Court, Point, Verdict
+from integration.sagas.kill.scenarios import SCENARIOS, Scenario
+from integration.sagas.kill.sweep import KINDS, open_court, sweep
+from integration.sagas.place import Nursery
+
+from pyairtable_devkit.databases import Postgres
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """A saga, what it does at the receivers, and what makes it go back (a refusal of that RPC)."""
-
-    type: str
-    given: dict[str, Any]
-    effects: tuple[str, ...]
-    refused: str
-    left: tuple[str, ...] = ()
-    """Effects that stay when it went back: they have no undo."""
+@pytest.fixture(scope="module")
+async def court(nursery: Nursery, postgres: Postgres) -> AsyncIterator[Court]:
+    async with open_court(nursery, postgres) as court:
+        yield court
 
 
-SCENARIOS = {
-    "onboarding": Scenario(
-        "user_onboarding",
-        {"user_id": "u1"},
-        ("CreateProfile", "ReserveWorkspace", "DeclareWorkspace", "ActivateWorkspace", "SendLetter"),
-        refused="SendLetter",
-    ),
-    "creation": Scenario(
-        "workspace_creation",
-        {"name": "beta", "user_id": "u1"},
-        ("ReserveWorkspace", "DeclareWorkspace", "ActivateWorkspace"),
-        refused="ActivateWorkspace",
-    ),
-    "connection": Scenario(
-        "base_connection",
-        {"workspace": WORKSPACE, "base_id": BASE},
-        ("BindBase",),
-        refused="GetBaseSchema",
-    ),
-}
-SENDS = {"onboarding": 330, "creation": 230, "connection": 280}
-"""A little more than a saga takes (measured); points behind its end kill nothing."""
-
-SPREAD = {"forward": (4, 31, 76, 130, 190), "back": (61, 121, 181), "recovery": (25, 89)}
-STRIDE = {"forward": 3, "back": 4, "recovery": 8}
-"""`make torture` takes every third (fourth, eighth) send: some 600 points, about an hour."""
+def assert_well(verdict: Verdict) -> None:
+    assert not verdict.wrong, verdict.wrong
+    assert verdict.was_reached
 
 
-def points(way: str) -> list[Any]:
-    """Some points of every scenario, and many others for `make torture`."""
-    found = []
-    for name in SCENARIOS:
-        for number in sorted({*range(1, SENDS[name] + 1, STRIDE[way]), *SPREAD[way]}):
-            marks = () if number in SPREAD[way] else (pytest.mark.torture,)
-            found.append(pytest.param(name, number, marks=marks, id=f"{name}-{number}"))
-    return found
+def remembered(sent: list[Point]) -> Point:
+    """In a thread of DBOS: the second half of what it remembers."""
+    found = [point for point in sent if point.send.startswith(points.REMEMBERED)]
+    return found[len(found) // 2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), points("forward"))
-async def test_killed_while_going_forward(place: Place, name: str, number: int) -> None:
-    scenario = SCENARIOS[name]
-    saga_id = await killed_and_recovered(place, scenario, [number])
-    assert await place.state(saga_id) == "COMPLETED"
-    assert_once(place, scenario.effects)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+async def test_killed_before_a_send(court: Court, scenario: Scenario) -> None:
+    sent = await court.sends(scenario, fresh=False)
+    for choose in (points.in_doubt, remembered):
+        verdict = await court.strike(scenario, choose(sent))
+        if not (verdict.was_reached or verdict.wrong):  # it was counted when an attempt more was made than this time
+            sent = await court.sends(scenario, fresh=False)
+            verdict = await court.strike(scenario, choose(sent))
+        assert not verdict.wrong, verdict.wrong
+        assert verdict.was_reached
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), points("back"))
-async def test_killed_while_going_back(place: Place, name: str, number: int) -> None:
-    scenario = SCENARIOS[name]
-    place.fault(**{scenario.refused: {"code": "CONFLICT", "times": 1000}})
-    saga_id = await killed_and_recovered(place, scenario, [number])
-    assert await place.state(saga_id) == "COMPENSATED"
-    assert_taken_back(place)
+@pytest.mark.parametrize("name", ["user_onboarding forward", "table_sync back"])
+async def test_killed_again_while_it_recovers(court: Court, name: str) -> None:
+    scenario = BY_NAME[name]
+    anchor = points.in_doubt(await court.sends(scenario, fresh=False))
+    assert_well(await court.strike_recovery(scenario, anchor, Point(anchor.send, 2)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), points("recovery"))
-async def test_killed_while_recovering(place: Place, name: str, number: int) -> None:
-    """The second life is killed, too, and the third."""
-    scenario = SCENARIOS[name]
-    saga_id = await killed_and_recovered(place, scenario, [100, number, number])
-    assert await place.state(saga_id) == "COMPLETED"
-    assert_once(place, scenario.effects)
+@pytest.mark.parametrize("name", ["base_connection forward", "person_erasure forward"])
+@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
+async def test_a_receiver_killed_in_a_call(court: Court, name: str, after: bool) -> None:
+    assert_well(await court.strike_receivers(BY_NAME[name], 1 if after else 3, after=after))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [pytest.param(n, marks=pytest.mark.torture) for n in range(5, 60, 2)] + [20, 45])
-async def test_killed_before_a_send_of_any_thread(place: Place, number: int) -> None:
-    """The threads of DBOS send as well: which thread gets to the number first is up to the machine."""
-    scenario = SCENARIOS["onboarding"]
-    saga_id = await killed_and_recovered(place, scenario, [number], Threads.EVERY)
-    assert await place.state(saga_id) == "COMPLETED"
-    assert_once(place, scenario.effects)
+@pytest.mark.parametrize("name", ["workspace_creation forward", "user_onboarding back"])
+async def test_postgresql_killed_at_a_commit(court: Court, name: str) -> None:
+    scenario = BY_NAME[name]
+    commits = [
+        point
+        for point in await court.sends(scenario, fresh=False)
+        if point.send.startswith("main: COMMIT after SELECT pg_")
+    ]
+    assert_well(await court.strike_postgres(scenario, commits[len(commits) // 2]))
 
 
-async def killed_and_recovered(
-    place: Place, scenario: Scenario, numbers: list[int], threads: Threads = Threads.MAIN
-) -> str:
-    """Start a saga, kill one life after the other before these sends, and let the last one go on; the saga's id."""
-    starting: asyncio.Task[Any] | None = None
-    async with caller_of(await started(place)) as caller:
-        for number in numbers:
-            service = place.services[-1]
-            with killed_before_send(service.pid, number, threads, place.folder / "strace.log"):
-                starting = starting or asyncio.create_task(start(caller, scenario))
-                await dead_or_done(place, service, starting)
-            if service.is_alive():
-                break
-            place.start()
-        assert starting is not None
-        saga_id = str((await starting).saga_id)
-    await place.ended(saga_id)
-    return saga_id
-
-
-async def start(caller: Caller, scenario: Scenario) -> Any:
-    """As a service does it whose call is lost: again, with the same key."""
-    return await caller.start(scenario.type, scenario.given, "key-1", principal="user:u1")
-
-
-async def started(place: Place) -> Service:
-    service = place.start()
-    await until(lambda: '"ready"' in (service.log.read_text() if service.log.exists() else ""), "the service")
-    return service
-
-
-async def dead_or_done(place: Place, service: Service, starting: asyncio.Task[Any]) -> None:
-    """Wait for the kill, or the end of the saga when it comes first."""
-    while service.is_alive():
-        if starting.done() and await place.state(str(starting.result().saga_id)) in ("COMPLETED", "COMPENSATED"):
-            return
-        await asyncio.sleep(0.03)
-
-
-def assert_once(place: Place, effects: tuple[str, ...]) -> None:
-    """Every effect was had exactly once, and nothing was taken back."""
-    assert sorted(entry["rpc"] for entry in place.ledger("done")) == sorted(effects)
-    assert not place.ledger("undone") and not place.ledger("tombstone")
-
-
-def assert_taken_back(place: Place) -> None:
-    """Whatever was done was undone, once, and nothing was done afterwards."""
-    done = [entry["key"] for entry in place.ledger("done")]
-    undone = [entry["key"] for entry in place.ledger("undone")]
-    assert len(done) == len(set(done)) and sorted(done) == sorted(undone)
-    rpcs = [entry["rpc"] for entry in place.ledger("done")]
-    assert len(rpcs) == len(set(rpcs)), "an effect was had under two keys"
+@pytest.mark.torture
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_point(nursery: Nursery, kind: str) -> None:
+    struck = await sweep(nursery, [kind])
+    wrong = [f"{item.scenario.name}, {item.point}: {item.verdict.wrong}" for item in struck if item.verdict.wrong]
+    assert struck and not wrong, "\n".join(wrong)
