@@ -107,7 +107,7 @@ SCENARIOS = (
         "back",
         sync,
         "COMPENSATED",
-        ("apply:0", "apply:1", "apply:2", "apply:1:undo", "apply:0:undo"),
+        ("apply:0", "apply:1", "apply:2", "apply:1:undo:1", "apply:0:undo:1"),
         faults={"rows": "apply:2"},
         table=is_as_before,
     ),
