@@ -84,7 +84,7 @@ async def test_a_run_that_fails_says_why_and_can_be_tried_again(page: Page, site
     site.chat.scripts["Go"] = script
     await ask(page, "Go")
     failure = page.get_by_role("alert").filter(has_text="overloaded")
-    await expect(failure).to_contain_text("the model is overloaded")
+    await expect(failure).to_contain_text("The model is overloaded")
     await expect(failure).to_contain_text("MODEL_UNAVAILABLE")
     await failure.get_by_role("button", name="Try again").click()
     await expect(page.locator(".turn .markdown")).to_have_text("Here you are.")
@@ -98,7 +98,7 @@ async def test_a_message_that_is_refused_is_told_with_its_request_id(page: Page,
     site.chat.refuse = refuse
     await ask(page, "Go")
     failure = page.locator(".failure")
-    await expect(failure).to_contain_text("this session has a run in progress")
+    await expect(failure).to_contain_text("This session has a run in progress.")
     await expect(failure).to_contain_text("request ")
     await expect(page.get_by_label("Message")).to_be_editable()
 

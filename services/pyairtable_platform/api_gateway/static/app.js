@@ -1,10 +1,12 @@
 // The chat page: wires the composer, the conversation, the list of chats and what is said about the system.
-import { api } from "./api.js";
-import { byId, el } from "./dom.js";
+import { api, randomKey } from "./api.js";
+import { Bases } from "./bases.js";
+import { announce, byId, el } from "./dom.js";
 import { followLetter, signIn, takeLetter } from "./entry.js";
 import { follow } from "./follow.js";
 import { money } from "./format.js";
 import { Invitations } from "./invitations.js";
+import { plainWords } from "./problem.js";
 import { isKey, isPerson, join, logOut, onEnd } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { drawSteps, Turn } from "./turn.js";
@@ -17,6 +19,7 @@ const state = {
 
 const sessions = new Sessions({ open: (id) => openSession(id), deleted: sessionDeleted, failed: showBanner });
 const invitations = new Invitations({ joined: (name) => showWorkspaces(name), failed: showBanner });
+const bases = new Bases({ connected: baseConnected });
 const composer = byId("composer");
 const message = byId("message");
 const thread = byId("thread");
@@ -117,10 +120,6 @@ function setRun(run) {
   byId("stop").disabled = false;
   thread.setAttribute("aria-busy", String(Boolean(run)));
   updateSend();
-}
-
-function plainWords(error) {
-  return error instanceof TypeError ? "The server cannot be reached. Check the connection and try again." : error.message;
 }
 
 // --- Chats -------------------------------------------------------------------------------------------------------
@@ -276,10 +275,6 @@ function toggleMenu() {
   byId("backdrop").hidden = !open;
 }
 
-function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 // --- What is said about the system -------------------------------------------------------------------------------
 
 /** Reads the workspaces and goes to one: the one named, else the one of last time. */
@@ -296,6 +291,19 @@ async function showWorkspaces(wanted = localStorage.getItem("workspace")) {
 }
 
 let places = [];
+
+/** A base that was connected shows as soon as the registry has it. */
+async function baseConnected() {
+  for (let attempt = 0; attempt < ATTEMPTS_FOR_WORKSPACE; attempt += 1) {
+    await showWorkspaces(state.workspace);
+    if (places.find(({ name }) => name === state.workspace)?.bases?.length) {
+      announce("The base is connected");
+      return message.focus();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  showBanner("Connecting takes longer than usual. Reload the page in a minute.");
+}
 
 /** A person's first workspace is made while they log in for the first time. */
 async function firstWorkspaces() {
@@ -321,17 +329,10 @@ function goToWorkspace(name) {
 function showPlace(all) {
   const workspace = all.find(({ name }) => name === state.workspace);
   byId("workspace-name").textContent = workspace ? workspace.display_name || workspace.name : "";
-  byId("bases").replaceChildren(...(workspace?.bases ?? []).map(({ name, base_id: id, access }) =>
-    el("span", { class: "base", title: `${id}, ${ACCESS[access] ?? "access unknown"}`, text: name || id })));
-  byId("no-base").hidden = !workspace || Boolean(workspace.bases?.length);
+  byId("workspace-name").title = byId("workspace-name").textContent;
+  bases.show(workspace).catch(showBanner);
   if (workspace?.suspended) showBanner("This workspace is suspended: every call in it is refused.");
 }
-
-const ACCESS = {
-  BASE_ACCESS_READ_ONLY: "read only",
-  BASE_ACCESS_READ_WRITE: "read and write",
-  BASE_ACCESS_SCHEMA: "read, write and change tables",
-};
 
 async function showHealth() {
   const light = byId("health");
