@@ -137,6 +137,14 @@ async def test_what_keeps_one_out_is_told_with_what_helps(
     await is_complained_of(page, "The server cannot be reached. Check the connection and try again.")
 
 
+async def test_a_server_that_does_not_answer_is_told(page: Page, site: Site) -> None:
+    at_once = "AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))"
+    await page.add_init_script(at_once)
+    await page.goto(site.url)
+    await log_in(page)
+    await is_complained_of(page, "The server does not answer at the moment. Try again in a minute.")
+
+
 async def test_the_first_base_is_connected_where_it_is_missed(page: Page, site: Site, accounts: FakeAccounts) -> None:
     accounts.bases = []
     await page.goto(site.url)

@@ -264,13 +264,20 @@ function submit() {
 }
 
 function closeMenu() {
-  document.body.classList.remove("menu-open");
-  byId("menu").setAttribute("aria-expanded", "false");
-  byId("backdrop").hidden = true;
+  if (!document.body.classList.contains("menu-open")) return;
+  setMenu(false);
+  byId("menu").focus();
 }
 
-function toggleMenu() {
-  const open = document.body.classList.toggle("menu-open");
+function openMenu() {
+  setMenu(true);
+  byId("new-chat").focus();
+}
+
+/** On narrow screens the chats lie over the page, which cannot be reached meanwhile. */
+function setMenu(open) {
+  document.body.classList.toggle("menu-open", open);
+  document.querySelector(".page").inert = open;
   byId("menu").setAttribute("aria-expanded", String(open));
   byId("backdrop").hidden = !open;
 }
@@ -384,7 +391,8 @@ byId("stop").addEventListener("click", stop);
 byId("workspace").addEventListener("change", () => goToWorkspace(byId("workspace").value));
 byId("log-out").addEventListener("click", leaveSystem);
 byId("new-chat").addEventListener("click", newChat);
-byId("menu").addEventListener("click", toggleMenu);
+byId("menu").addEventListener("click", openMenu);
+matchMedia("(max-width: 46rem)").addEventListener("change", closeMenu); // the window was widened: they stand beside it
 byId("backdrop").addEventListener("click", closeMenu);
 addEventListener("popstate", () => {
   const id = sessionInAddress();

@@ -127,14 +127,16 @@ function explainLetter(view) {
 
 const NOT_LOGGED_IN =
   "This name and password do not fit together. Check both, or set a new password. Just registered? Open the link in our letter first.";
+const PATIENCE = 30_000; // milliseconds until a call counts as not answered
 const FIELDS = { display_name: "name", new_password: "password" }; // of requests -> of forms, where they differ
 
-/** Calls what needs no credential. Throws Problem, or TypeError when the network is away. */
+/** Calls what needs no credential. Throws Problem, TypeError when the network is away, TimeoutError without an answer. */
 async function call(path, body) {
   const response = await fetch(`/api${path}`, {
     method: "POST",
     credentials: "same-origin",
     cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE),
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });

@@ -35,6 +35,7 @@ export async function problemOf(response) {
 /** What the reader is told: what happened, and what helps. */
 export function plainWords(error) {
   if (error instanceof TypeError) return "The server cannot be reached. Check the connection and try again.";
+  if (error.name === "TimeoutError") return "The server does not answer at the moment. Try again in a minute.";
   if (error.status === 429 && error.retryAfter) return `Too many attempts. Try again in ${wait(error.retryAfter)}.`;
   if ([502, 503, 504].includes(error.status) && !/try again/i.test(error.message)) return `${sentence(error.message)} Try again in a minute.`;
   return sentence(error.message);

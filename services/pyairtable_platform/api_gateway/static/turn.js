@@ -121,7 +121,8 @@ export class Turn {
     if (done.thinking_process) this.body.prepend(thinking(done.thinking_process));
     if (done.response) this.addCopyButton(done.response);
     this.end();
-    announce(`Answer: ${this.body.querySelector(".markdown")?.textContent ?? "none"}`);
+    const said = this.texts.map(({ element }) => element.innerText); // with blanks between the cells of a table
+    announce(`Answer: ${said.join("\n") || "none"}`);
   }
 
   stopped(response) {
