@@ -157,7 +157,8 @@ def as_html(letter: dict[str, Any]) -> dict[str, str]:
     }
 
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5">
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="5">
 <title>Mailbox (emulator)</title><style>body{{font:16px/1.5 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere}}article{{border-top:1px solid #ccc;padding:.5rem 0}}</style>
 <h1>Mailbox</h1><p>Letters of this installation. They are kept here and sent to nobody.</p>{items}</html>"""

@@ -10,6 +10,10 @@ from playwright.async_api import Page, Route
 
 PASSWORD = "a password of this test"
 EMAIL = "ada@acme.example"
+LETTER_USED = (
+    400,
+    {"detail": "token: is not known, was used or has expired", "reason": "LETTER_TOKEN_INVALID", "errors": []},
+)
 
 
 @dataclass
@@ -19,6 +23,9 @@ class FakeAccounts:
     verified: bool = True
     expires_in: int = 900
     workspaces: list[str] = field(default_factory=lambda: ["ada"])
+    bases: list[str] = field(default_factory=lambda: ["appAcmeRenovation"])
+    """Of each workspace."""
+    role: str = "owner"
     invited_to: list[str] = field(default_factory=list)
     tokens: int = 0
     used: list[str] = field(default_factory=list)
@@ -59,6 +66,9 @@ class FakeAccounts:
         }
 
     def post_auth_register(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["password"] == "password":
+            detail = "is among the best known passwords: choose another"
+            return 400, {"detail": f"password: {detail}", "errors": [{"field": "password", "detail": detail}]}
         self.verified = False
         return 200, {"message": "Look for our letter."}
 
@@ -67,13 +77,13 @@ class FakeAccounts:
 
     def post_auth_verify_email(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["token"] != "pyv_right":
-            return 400, {"detail": "this link was used or has expired"}
+            return LETTER_USED
         self.verified = True
         return 200, {"account": {"email": EMAIL}}
 
     def post_auth_login(self, body: dict[str, Any]) -> tuple[int, Any]:
         if not self.verified or body["login"] != EMAIL or body["password"] != PASSWORD:
-            return 401, {"detail": "wrong name or password"}
+            return 401, {"detail": "there is no account with this name and password that may log in"}
         self.ended = False
         return 200, self._tokens()
 
@@ -92,17 +102,23 @@ class FakeAccounts:
 
     def post_auth_reset_password(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["token"] != "pyp_right":
-            return 400, {"detail": "this link was used"}
+            return LETTER_USED
         return 200, {"revoked_api_keys": 2 if body["revoke_api_keys"] else 0}
 
     def _private(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         shown = [
-            {"name": name, "display_name": name.title(), "bases": [{"name": "crm", "base_id": "appX"}]}
+            {
+                "name": name,
+                "display_name": name.title(),
+                "source": {"kind": "Api"},
+                "members": [{"user_id": "user-ada", "role": self.role}],
+                "bases": [{"name": "crm", "base_id": base} for base in self.bases],
+            }
             for name in self.workspaces
         ]
         answers: dict[str, Any] = {
             "/health": {"status": "healthy", "environment": "production", "services": {}},
-            "/auth/me": {"account": {"email": EMAIL, "user_name": "ada"}},
+            "/auth/me": {"account": {"user_id": "user-ada", "email": EMAIL, "user_name": "ada"}},
             "/my/workspaces": {"workspaces": shown},
             "/workspaces": {"workspaces": shown[:1]},
             "/my/invitations": {
@@ -113,7 +129,15 @@ class FakeAccounts:
         }
         if path in ("/my/invitations/accept", "/my/invitations/decline"):
             return self._invitation(path, body)
+        if path == "/workspaces/ada/bases":
+            return self._connect(body["base_id"])
         return 200, answers.get(path, {})
+
+    def _connect(self, base_id: str) -> tuple[int, Any]:
+        if base_id != "appAcmeRenovation":
+            return 404, {"detail": f'verify: Airtable does not show base "{base_id}" to this token', "status": 404}
+        self.bases.append(base_id)
+        return 200, {"base": {"name": "crm", "base_id": base_id}}
 
     def _invitation(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         name = (body.get("invitation_id") or body.get("token", "")).partition("-")[2]

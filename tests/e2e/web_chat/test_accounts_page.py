@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from e2e.web_chat.conftest import Site, watched_page
 from e2e.web_chat.fake_accounts import EMAIL, PASSWORD, FakeAccounts
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
@@ -25,9 +25,31 @@ async def page(browser: Browser, site: Site, accounts: FakeAccounts) -> AsyncIte
         yield opened
 
 
+def field(page: Page, view: str, name: str) -> Locator:
+    """A field of one form, by its exact label: other forms and the dialog have names like it."""
+    return page.locator(f"#entry-{view}").get_by_label(name, exact=True)
+
+
 async def log_in(page: Page, password: str = PASSWORD) -> None:
-    await page.get_by_label("E-mail address or user name").fill(EMAIL)
-    await page.get_by_label("Password", exact=True).fill(password)
+    await field(page, "login", "E-mail address or user name").fill(EMAIL)
+    await field(page, "login", "Password").fill(password)
+    await page.keyboard.press("Enter")
+
+
+async def is_told(page: Page, text: str) -> None:
+    await expect(page.locator("#entry-note")).to_contain_text(text)
+
+
+async def is_complained_of(page: Page, text: str) -> None:
+    await expect(page.locator("#entry-problem")).to_contain_text(text)
+
+
+async def ask_to_register(page: Page, site: Site, password: str) -> None:
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Register").click()
+    await field(page, "register", "Your name").fill("Ada Okafor")
+    await field(page, "register", "E-mail address").fill(EMAIL)
+    await field(page, "register", "Password").fill(password)
     await page.keyboard.press("Enter")
 
 
@@ -38,36 +60,131 @@ async def is_in(page: Page) -> None:
 
 
 async def test_from_registration_over_the_letter_to_the_chat(page: Page, site: Site, accounts: FakeAccounts) -> None:
-    await page.goto(site.url)
-    await page.get_by_role("button", name="Register").click()
-    await page.get_by_label("Your name").fill("Ada Okafor")
-    await page.get_by_role("textbox", name="E-mail address", exact=True).fill(EMAIL)
-    await page.locator("#entry-register [name=password]").fill(PASSWORD)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Look for the letter")).to_be_visible()
-    await expect(page.get_by_role("status").first).to_have_text("Look for our letter.")
+    await ask_to_register(page, site, PASSWORD)
+    await expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
+    await is_told(page, "Look for our letter.")
+    await expect(field(page, "sent", "E-mail address")).to_have_value(EMAIL)
     await page.get_by_role("button", name="Send it again").click()
-    await expect(page.get_by_role("status").first).to_have_text("Another letter is on its way.")
+    await is_told(page, "Another letter is on its way.")
 
     await page.goto(f"{site.url}/verify-email#token=pyv_right")
-    await expect(page.get_by_role("status").first).to_have_text("Your address is proved. Log in now.")
+    await is_told(page, "Your address is confirmed. Log in now.")
     assert "pyv_" not in page.url
-    await expect(page.get_by_label("E-mail address or user name")).to_have_value(EMAIL)
+    await expect(field(page, "login", "E-mail address or user name")).to_have_value(EMAIL)
     await log_in(page)
     await is_in(page)
     registered = next(body for _, path, body in accounts.calls if path == "/auth/register")
     assert registered == {"email": EMAIL, "display_name": "Ada Okafor", "password": PASSWORD}
 
 
-async def test_a_used_link_is_told(page: Page, site: Site) -> None:
+async def test_a_link_that_was_used_is_told_with_what_helps(page: Page, site: Site, accounts: FakeAccounts) -> None:
     await page.goto(f"{site.url}/verify-email#token=pyv_used")
-    await expect(page.get_by_role("alert").first).to_have_text("this link was used or has expired")
+    await is_complained_of(page, "This link was used before or has expired. If your address is confirmed already")
+    await field(page, "sent", "E-mail address").fill(EMAIL)
+    await page.keyboard.press("Enter")
+    await is_told(page, "Another letter is on its way.")
+    assert accounts.calls[-1] == ("POST", "/auth/resend-verification", {"email": EMAIL})
+
+    await page.goto(f"{site.url}/reset-password#token=pyp_used")
+    await field(page, "reset", "New password").fill("another password of this test")
+    await page.keyboard.press("Enter")
+    await is_complained_of(page, "Have another letter sent.")
+    await expect(field(page, "forgot", "E-mail address")).to_be_focused()
+
+
+async def test_a_refused_password_is_told_at_its_field(page: Page, site: Site) -> None:
+    await ask_to_register(page, site, "password")
+    await is_complained_of(page, "Password is among the best known passwords: choose another.")
+    wrong = field(page, "register", "Password")
+    await expect(wrong).to_be_focused()
+    await expect(wrong).to_have_attribute("aria-invalid", "true")
+    await page.get_by_role("button", name="I have an account").click()
+    await expect(field(page, "login", "E-mail address or user name")).to_have_value(EMAIL)  # typed once
+
+
+async def test_a_password_can_be_looked_at_and_is_hidden_again(page: Page, site: Site) -> None:
+    await page.goto(site.url)
+    typed = field(page, "login", "Password")
+    await expect(typed).to_have_attribute("type", "password")
+    await page.locator("#entry-login").get_by_label("Show the password").check()
+    await expect(typed).to_have_attribute("type", "text")
+    await page.get_by_role("button", name="Register").click()
+    await page.get_by_role("button", name="I have an account").click()
+    await expect(typed).to_have_attribute("type", "password")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "detail", "told"),
+    [
+        (429, {"Retry-After": "600"}, "too many attempts", "Too many attempts. Try again in 10 minutes."),
+        (503, {}, "the Auth Service cannot be reached", "The Auth Service cannot be reached. Try again in a minute."),
+        (503, {}, "too many are checked: try again", "Too many are checked: try again."),
+    ],
+)
+async def test_what_keeps_one_out_is_told_with_what_helps(
+    page: Page, site: Site, status: int, headers: dict[str, str], detail: str, told: str
+) -> None:
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=status, headers=headers, json={"detail": detail})
+
+    await page.goto(site.url)
+    await page.route("**/api/auth/login", refuse)
+    await log_in(page)
+    await expect(page.locator("#entry-problem")).to_have_text(told)
+    await page.unroute("**/api/auth/login")
+    await page.route("**/api/auth/login", lambda route: route.abort())
+    await log_in(page)
+    await is_complained_of(page, "The server cannot be reached. Check the connection and try again.")
+
+
+async def test_a_server_that_does_not_answer_is_told(page: Page, site: Site) -> None:
+    at_once = "AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))"
+    await page.add_init_script(at_once)
+    await page.goto(site.url)
+    await log_in(page)
+    await is_complained_of(page, "The server does not answer at the moment. Try again in a minute.")
+
+
+async def test_the_first_base_is_connected_where_it_is_missed(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    accounts.bases = []
+    await page.goto(site.url)
+    await log_in(page)
+    await expect(page.get_by_role("heading", name="Connect a base")).to_be_visible()
+    await expect(page.get_by_role("button", name="List all tables in my Airtable base")).to_be_hidden()
+    base = page.get_by_label("Address or id of the base")
+    problem = page.locator("#connect-problem")
+    await base.fill("https://example.com/")
+    await page.keyboard.press("Enter")
+    await expect(problem).to_contain_text("This holds no base.")
+    await base.fill("appNotThere000000")
+    await page.keyboard.press("Enter")
+    await expect(problem).to_have_text('Airtable does not show base "appNotThere000000" to this token.')
+    await expect(base).to_be_focused()
+    await base.fill("https://airtable.com/appAcmeRenovation/tblTasks?blocks=hide")
+    await page.get_by_label("read records").check()
+    await page.get_by_role("button", name="Connect the base").click()
+    await expect(page.locator(".base")).to_have_text("crm")
+    await expect(page.get_by_role("button", name="List all tables in my Airtable base")).to_be_visible()
+    await expect(page.get_by_label("Message")).to_be_focused()
+    asked = [body for _, path, body in accounts.calls if path == "/workspaces/ada/bases"]
+    assert asked[-1]["base_id"] == "appAcmeRenovation"
+    assert asked[-1]["access"] == "BASE_ACCESS_READ_ONLY"
+    assert len({body["idempotency_key"] for body in asked}) == len(asked) == 2
+
+
+async def test_who_may_not_connect_a_base_is_told_who_may(page: Page, site: Site, accounts: FakeAccounts) -> None:
+    accounts.bases, accounts.role = [], "editor"
+    await page.goto(site.url)
+    await log_in(page)
+    await expect(page.get_by_text("Ask an owner or admin of this workspace to connect one.")).to_be_visible()
+    await expect(page.locator("#connect-form")).to_be_hidden()
 
 
 async def test_a_wrong_password_is_told_and_the_right_one_lasts_over_a_reload(page: Page, site: Site) -> None:
     await page.goto(site.url)
     await log_in(page, "wrong")
-    await expect(page.get_by_role("alert").first).to_have_text("wrong name or password")
+    await is_complained_of(page, "This name and password do not fit together. Check both")
+    await expect(field(page, "login", "Password")).to_be_focused()
     await log_in(page)
     await is_in(page)
     await page.reload()
@@ -90,15 +207,14 @@ async def test_nothing_but_coming_in_can_be_done_before(page: Page, site: Site) 
 async def test_a_new_password_by_letter(page: Page, site: Site) -> None:
     await page.goto(site.url)
     await page.get_by_role("button", name="Forgot the password?").click()
-    await page.get_by_role("textbox", name="E-mail address", exact=True).fill(EMAIL)
+    await field(page, "forgot", "E-mail address").fill(EMAIL)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status").first).to_contain_text("a letter is on its way")
+    await is_told(page, "a letter is on its way")
     await page.goto(f"{site.url}/reset-password#token=pyp_right")
-    await page.get_by_label("New password").fill("another password of this test")
+    await field(page, "reset", "New password").fill("another password of this test")
     await expect(page.get_by_role("checkbox", name="Revoke my API keys too")).to_be_checked()
     await page.keyboard.press("Enter")
-    said = "The new password is set. Log in with it. API keys revoked: 2."
-    await expect(page.get_by_role("status").first).to_have_text(said)
+    await is_told(page, "The new password is set. Log in with it. API keys revoked: 2.")
 
 
 async def test_many_calls_refresh_an_ending_login_once(page: Page, site: Site, accounts: FakeAccounts) -> None:
@@ -145,7 +261,7 @@ async def test_a_login_that_ended_elsewhere_asks_again_and_goes_on(
     await page.locator("#message").fill("List all tables")
     await page.keyboard.press("Enter")
     await expect(page.locator("#entry")).to_be_visible()
-    await expect(page.get_by_role("status").first).to_contain_text("You were logged out")
+    await is_told(page, "You were logged out")
     await log_in(page)
     await is_in(page)
 
@@ -191,7 +307,7 @@ async def test_the_link_of_an_invitation_waits_for_the_login(page: Page, site: S
 async def test_a_link_to_an_invitation_that_does_not_count_is_told(page: Page, site: Site) -> None:
     await page.goto(f"{site.url}/invitations#token=pyi-globex")
     await log_in(page)
-    await expect(page.locator("#banner")).to_contain_text("there is no such invitation, or it was used")
+    await expect(page.locator("#banner")).to_contain_text("There is no such invitation, or it was used.")
 
 
 async def test_a_first_workspace_in_the_making_is_waited_for(page: Page, site: Site, accounts: FakeAccounts) -> None:
@@ -207,11 +323,11 @@ async def test_a_first_workspace_in_the_making_is_waited_for(page: Page, site: S
 async def test_a_key_works_in_place_of_a_login(page: Page, site: Site) -> None:
     await page.goto(site.url)
     await page.get_by_role("button", name="Use a key").click()
-    await page.get_by_label("Key", exact=True).fill("pya_bad")
+    await field(page, "key", "Key").fill("pya_bad")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status").first).to_contain_text("not accepted: pya_bad")
+    await is_told(page, "not accepted: pya_bad")
     await page.get_by_role("button", name="Use a key").click()
-    await page.get_by_label("Key", exact=True).fill("pya_good_key")
+    await field(page, "key", "Key").fill("pya_good_key")
     await page.keyboard.press("Enter")
     await expect(page.locator("#workspace-name")).to_have_text("Ada")
     await page.get_by_role("button", name="Forget the key").click()

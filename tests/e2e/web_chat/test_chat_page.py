@@ -139,7 +139,14 @@ async def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, sit
             overflow = await page.locator(selector).evaluate("(node) => node.scrollWidth - node.clientWidth")
             assert overflow <= 0, selector
         await expect(page.get_by_role("button", name="New chat")).to_be_hidden()
-        await page.get_by_role("button", name="Chats").tap()
+        menu = page.get_by_role("button", name="Chats")
+        await menu.tap()
+        await expect(page.get_by_role("button", name="New chat")).to_be_focused()
+        await page.keyboard.press("Shift+Tab")  # not to what lies behind
+        assert await page.evaluate("document.activeElement.closest('.page')") is None
+        await page.keyboard.press("Escape")
+        await expect(menu).to_be_focused()
+        await menu.tap()
         await page.get_by_role("button", name="New chat").tap()
         await expect(page.locator("#welcome")).to_be_visible()
         await expect(page.get_by_role("button", name="New chat")).to_be_hidden()

@@ -84,11 +84,24 @@ async def test_a_run_that_fails_says_why_and_can_be_tried_again(page: Page, site
     site.chat.scripts["Go"] = script
     await ask(page, "Go")
     failure = page.get_by_role("alert").filter(has_text="overloaded")
-    await expect(failure).to_contain_text("the model is overloaded")
+    await expect(failure).to_contain_text("The model is overloaded")
     await expect(failure).to_contain_text("MODEL_UNAVAILABLE")
     await failure.get_by_role("button", name="Try again").click()
     await expect(page.locator(".turn .markdown")).to_have_text("Here you are.")
     await expect(page.locator(".turn")).to_have_count(1)
+
+
+async def test_all_of_an_answer_is_said_to_screen_readers(page: Page, site: Site) -> None:
+    async def script(run: FakeRun) -> None:
+        run.say("I look.")
+        run.start_tool("1", "list_tables")
+        run.end_tool("1", "list_tables", summary="1 table")
+        run.say("| Table | Fields |\n|---|---|\n| Tasks | 12 |")
+        run.done("I look.| Table | Fields |\n|---|---|\n| Tasks | 12 |", COST)
+
+    site.chat.scripts["Tables?"] = script
+    await ask(page, "Tables?")
+    await expect(page.get_by_role("status")).to_have_text("Answer: I look. Table Fields Tasks 12")
 
 
 async def test_a_message_that_is_refused_is_told_with_its_request_id(page: Page, site: Site) -> None:
@@ -98,7 +111,7 @@ async def test_a_message_that_is_refused_is_told_with_its_request_id(page: Page,
     site.chat.refuse = refuse
     await ask(page, "Go")
     failure = page.locator(".failure")
-    await expect(failure).to_contain_text("this session has a run in progress")
+    await expect(failure).to_contain_text("This session has a run in progress.")
     await expect(failure).to_contain_text("request ")
     await expect(page.get_by_label("Message")).to_be_editable()
 

@@ -1,24 +1,8 @@
 // The door's REST API. Every failure is a Problem, made from application/problem+json.
 import { signIn } from "./entry.js";
+import { Problem, problemOf } from "./problem.js";
 import { authorization, credential, isPerson, replaced } from "./session.js";
 import { serverSentEvents } from "./sse.js";
-
-/** An answer of the door that is an error. */
-export class Problem extends Error {
-  /** @param {number} status @param {Record<string, any>} body */
-  constructor(status, body) {
-    super(body.detail || body.title || `The server answered with status ${status}.`);
-    this.status = status;
-    this.reason = body.reason || "";
-    this.requestId = body.request_id || "";
-    this.retryAfter = Number(body.retry_after_seconds) || 0;
-  }
-
-  /** True when the same request may work a moment later. */
-  get passing() {
-    return [429, 502, 503, 504].includes(this.status);
-  }
-}
 
 /** `path` may be a function: what is asked for can depend on who signed in meanwhile. */
 async function send(method, path, { body, signal, headers = {}, query = {} } = {}) {
@@ -49,17 +33,9 @@ async function send(method, path, { body, signal, headers = {}, query = {} } = {
   }
 }
 
-async function problemOf(response) {
-  const text = await response.text();
-  let body = {};
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = { detail: `The server answered with status ${response.status} and no explanation.` };
-  }
-  body.request_id ||= response.headers.get("X-Request-ID");
-  body.retry_after_seconds ||= response.headers.get("Retry-After");
-  return new Problem(response.status, body);
+/** For requests that may be sent again: the same key, the same effect once. */
+export function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 const json = async (...call) => (await send(...call)).json();
@@ -73,6 +49,7 @@ export const api = {
   },
   /** A person's, or the one of the key. */
   workspaces: async () => (await json("GET", () => (isPerson() ? "/my/workspaces" : "/workspaces"))).workspaces ?? [],
+  connectBase: (workspace, base) => json("POST", `/workspaces/${part(workspace)}/bases`, { body: base }),
   me: () => json("GET", "/auth/me"),
   invitations: async () => (isPerson() ? (await json("GET", "/my/invitations")).invitations ?? [] : []),
   acceptInvitation: (which) => json("POST", "/my/invitations/accept", { body: which }),

@@ -1,10 +1,12 @@
 // The chat page: wires the composer, the conversation, the list of chats and what is said about the system.
-import { api } from "./api.js";
-import { byId, el } from "./dom.js";
+import { api, randomKey } from "./api.js";
+import { Bases } from "./bases.js";
+import { announce, byId, el } from "./dom.js";
 import { followLetter, signIn, takeLetter } from "./entry.js";
 import { follow } from "./follow.js";
 import { money } from "./format.js";
 import { Invitations } from "./invitations.js";
+import { plainWords } from "./problem.js";
 import { isKey, isPerson, join, logOut, onEnd } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { drawSteps, Turn } from "./turn.js";
@@ -17,6 +19,7 @@ const state = {
 
 const sessions = new Sessions({ open: (id) => openSession(id), deleted: sessionDeleted, failed: showBanner });
 const invitations = new Invitations({ joined: (name) => showWorkspaces(name), failed: showBanner });
+const bases = new Bases({ connected: baseConnected });
 const composer = byId("composer");
 const message = byId("message");
 const thread = byId("thread");
@@ -117,10 +120,6 @@ function setRun(run) {
   byId("stop").disabled = false;
   thread.setAttribute("aria-busy", String(Boolean(run)));
   updateSend();
-}
-
-function plainWords(error) {
-  return error instanceof TypeError ? "The server cannot be reached. Check the connection and try again." : error.message;
 }
 
 // --- Chats -------------------------------------------------------------------------------------------------------
@@ -265,19 +264,22 @@ function submit() {
 }
 
 function closeMenu() {
-  document.body.classList.remove("menu-open");
-  byId("menu").setAttribute("aria-expanded", "false");
-  byId("backdrop").hidden = true;
+  if (!document.body.classList.contains("menu-open")) return;
+  setMenu(false);
+  byId("menu").focus();
 }
 
-function toggleMenu() {
-  const open = document.body.classList.toggle("menu-open");
+function openMenu() {
+  setMenu(true);
+  byId("new-chat").focus();
+}
+
+/** On narrow screens the chats lie over the page, which cannot be reached meanwhile. */
+function setMenu(open) {
+  document.body.classList.toggle("menu-open", open);
+  document.querySelector(".page").inert = open;
   byId("menu").setAttribute("aria-expanded", String(open));
   byId("backdrop").hidden = !open;
-}
-
-function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // --- What is said about the system -------------------------------------------------------------------------------
@@ -296,6 +298,19 @@ async function showWorkspaces(wanted = localStorage.getItem("workspace")) {
 }
 
 let places = [];
+
+/** A base that was connected shows as soon as the registry has it. */
+async function baseConnected() {
+  for (let attempt = 0; attempt < ATTEMPTS_FOR_WORKSPACE; attempt += 1) {
+    await showWorkspaces(state.workspace);
+    if (places.find(({ name }) => name === state.workspace)?.bases?.length) {
+      announce("The base is connected");
+      return message.focus();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  showBanner("Connecting takes longer than usual. Reload the page in a minute.");
+}
 
 /** A person's first workspace is made while they log in for the first time. */
 async function firstWorkspaces() {
@@ -321,17 +336,10 @@ function goToWorkspace(name) {
 function showPlace(all) {
   const workspace = all.find(({ name }) => name === state.workspace);
   byId("workspace-name").textContent = workspace ? workspace.display_name || workspace.name : "";
-  byId("bases").replaceChildren(...(workspace?.bases ?? []).map(({ name, base_id: id, access }) =>
-    el("span", { class: "base", title: `${id}, ${ACCESS[access] ?? "access unknown"}`, text: name || id })));
-  byId("no-base").hidden = !workspace || Boolean(workspace.bases?.length);
+  byId("workspace-name").title = byId("workspace-name").textContent;
+  bases.show(workspace).catch(showBanner);
   if (workspace?.suspended) showBanner("This workspace is suspended: every call in it is refused.");
 }
-
-const ACCESS = {
-  BASE_ACCESS_READ_ONLY: "read only",
-  BASE_ACCESS_READ_WRITE: "read and write",
-  BASE_ACCESS_SCHEMA: "read, write and change tables",
-};
 
 async function showHealth() {
   const light = byId("health");
@@ -383,7 +391,8 @@ byId("stop").addEventListener("click", stop);
 byId("workspace").addEventListener("change", () => goToWorkspace(byId("workspace").value));
 byId("log-out").addEventListener("click", leaveSystem);
 byId("new-chat").addEventListener("click", newChat);
-byId("menu").addEventListener("click", toggleMenu);
+byId("menu").addEventListener("click", openMenu);
+matchMedia("(max-width: 46rem)").addEventListener("change", closeMenu); // the window was widened: they stand beside it
 byId("backdrop").addEventListener("click", closeMenu);
 addEventListener("popstate", () => {
   const id = sessionInAddress();

@@ -1,5 +1,6 @@
 // Following a run to its end over any number of connections, without losing or repeating an event.
-import { api, Problem } from "./api.js";
+import { api } from "./api.js";
+import { Problem } from "./problem.js";
 
 const PAUSES = [300, 700, 1500, 3000, 5000]; // milliseconds between attempts; the last one repeats
 const ATTEMPTS_TO_SEND = 4; // a message that cannot be sent is said to be so after a few seconds

@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { byId, el } from "./dom.js";
 import { ago } from "./format.js";
+import { plainWords } from "./problem.js";
 
 export class Sessions {
   /** @param {{open: (id: string) => void, deleted: (id: string) => void, failed: (error: Error) => void}} on */
@@ -22,7 +23,7 @@ export class Sessions {
       this.nextPage = page.next_page_token ?? "";
       this.draw();
     } catch (error) {
-      this.note(`The list of chats cannot be read: ${error.message}`);
+      this.note(`The list of chats cannot be read. ${plainWords(error)}`);
     }
   }
 
@@ -39,7 +40,7 @@ export class Sessions {
   draw() {
     byId("sessions").replaceChildren(...this.all.map((session) => this.row(session)));
     byId("more-sessions").hidden = !this.nextPage;
-    this.note(this.all.length ? "" : "Your chats will stand here.");
+    this.note(this.all.length ? "" : "Your chats will appear here.");
   }
 
   row(session) {

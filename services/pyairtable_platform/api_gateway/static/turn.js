@@ -2,6 +2,7 @@
 import { announce, el } from "./dom.js";
 import { costLine, duration } from "./format.js";
 import { showMarkdown } from "./markdown.js";
+import { sentence } from "./problem.js";
 
 const REMEDIES = {
   SESSION_BUSY: "Another answer is being written in this chat. Wait for it or stop it.",
@@ -120,7 +121,8 @@ export class Turn {
     if (done.thinking_process) this.body.prepend(thinking(done.thinking_process));
     if (done.response) this.addCopyButton(done.response);
     this.end();
-    announce(`Answer: ${this.body.querySelector(".markdown")?.textContent ?? "none"}`);
+    const said = this.texts.map(({ element }) => element.innerText); // with blanks between the cells of a table
+    announce(`Answer: ${said.join("\n") || "none"}`);
   }
 
   stopped(response) {
@@ -135,7 +137,7 @@ export class Turn {
     const remedy = REMEDIES[reason];
     const [label, action] = readAgain ? ["Read the answer again", readAgain] : ["Try again", this.retry];
     this.body.append(el("div", { class: "failure", role: "alert" },
-      el("p", { class: "failure-message", text: message }),
+      el("p", { class: "failure-message", text: sentence(message) }),
       remedy && el("p", { text: remedy }),
       (reason || requestId) && el("p", { class: "failure-id", text: [reason, requestId && `request ${requestId}`].filter(Boolean).join(" · ") }),
       action && el("button", { class: "button", type: "button", text: label, onclick: () => action(this) })));
@@ -217,7 +219,7 @@ function thinking(text) {
 
 function pastSteps(tools, load) {
   const details = el("div", { class: "step-details" });
-  const element = el("details", { class: "step succeeded past" },
+  const element = el("details", { class: "step past" },
     el("summary", {},
       el("span", { class: "step-mark", "aria-hidden": "true" }),
       el("span", { class: "step-title", text: tools.map(titleOf).join(", ") })),
