@@ -56,7 +56,7 @@ fi
 say "Installing the $(grep -c '^[^ #]' requirements.txt) locked packages"
 export VIRTUAL_ENV=$PWD/.venv
 # Compiled here once: else the ten processes of a first start compile the same modules at the same time.
-.venv/bin/uv pip sync --require-hashes --compile-bytecode requirements.txt
+UV_COMPILE_BYTECODE_TIMEOUT=600 .venv/bin/uv pip sync --require-hashes --compile-bytecode requirements.txt
 say "Installing the four distributions of this repository"
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation -e protos -e services -e operator -e devkit
 
