@@ -8,7 +8,7 @@ import pytest
 from integration.flows.installation import Installation, running_installation
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     with running_installation() as running:
         yield running
