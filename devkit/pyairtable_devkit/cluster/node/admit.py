@@ -51,7 +51,7 @@ def wait(granted: Path, pod: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not granted.exists() or granted.read_text() != pod:
         if time.monotonic() > deadline:
-            text = f"The NetworkPolicies of {pod} are not in force after {_PATIENCE_SECONDS:.0f} s: see policies.log"
+            text = f"The NetworkPolicies of {pod} are not in force after {_PATIENCE_SECONDS:.0f} s: see node-agent.log"
             print(json.dumps({"cniVersion": "1.0.0", "code": _TRY_AGAIN_LATER, "msg": text}))
             sys.exit(1)
         time.sleep(_POLL_SECONDS)

@@ -20,7 +20,7 @@ from pyairtable_devkit.cluster.programs import Programs
 
 NODE_NAME = "pyairtable-node"
 CLUSTER_DOMAIN = "cluster.local"
-_POLICIES = "pyairtable_devkit.cluster.node.policies"
+_AGENT = "pyairtable_devkit.cluster.node.agent"
 _ADMIT = Path(__file__).with_name("admit.py")
 _ADMIT_NAME = "pyairtable-admit"
 PAUSE_IMAGE = "docker.io/pyairtable/pause:1"
@@ -112,7 +112,7 @@ def programs(layout: NodeLayout, network: Network, found: Programs, server: str)
         NodeProgram("containerd", [str(found["containerd"]), "--config", str(layout.etc / "containerd.toml")]),
         NodeProgram("kubelet", [str(found["kubelet"]), *kubelet], needs=CONTAINERD_SOCKET),
         NodeProgram("kube-proxy", [str(found["kube-proxy"]), f"--config={layout.configuration('kube-proxy')}"]),
-        NodeProgram("policies", [sys.executable, "-m", _POLICIES, str(layout.folder), str(network.number), server]),
+        NodeProgram("node-agent", [sys.executable, "-m", _AGENT, str(layout.folder), str(network.number), server]),
     )
 
 

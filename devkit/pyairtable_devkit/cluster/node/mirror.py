@@ -44,13 +44,14 @@ class Mirror:
     def _keep(self, path: str) -> None:
         while True:
             try:
-                self._watch(path, self._list(path))
+                self._watch(path, self.list(path))
             except (httpx2.TransportError, httpx2.HTTPStatusError, _WatchEndedError) as error:
                 # The API server may be starting anew, or the agent's rights may not be there yet.
                 print(f"{path} is listed again: {error}", flush=True)
                 time.sleep(_AGAIN_SECONDS)
 
-    def _list(self, path: str) -> str:
+    def list(self, path: str) -> str:
+        """Copy all objects below a path now and return the version of the list."""
         answer = orjson.loads(self._api.get(path).raise_for_status().content)
         with self._lock:
             self._objects[path] = {_key(item): item for item in answer["items"]}

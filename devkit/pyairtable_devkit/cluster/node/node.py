@@ -19,13 +19,14 @@ from pyairtable_devkit.cluster.node import archives, cgroups, configuration
 from pyairtable_devkit.cluster.node.configuration import NODE_NAME, NodeLayout
 from pyairtable_devkit.cluster.node.network import Network, free_network
 from pyairtable_devkit.cluster.node.sandbox import Sandbox, SandboxError, cgroup_name, missing_commands
+from pyairtable_devkit.cluster.node.volumes import PROVISIONER, STORAGE_CLASS
 from pyairtable_devkit.cluster.pki import write_private
 from pyairtable_devkit.cluster.programs import PROGRAMS, Programs, ProgramsError, find
 from pyairtable_devkit.cluster.record import Place
 
 API_SERVER_PORT = 6443  # on an address of its own, and one that NetworkPolicies take for an API server's
 _ADDONS = Path(__file__).with_name("addons.yaml")
-_AGENT = "pyairtable-devkit-node-agent"
+_AGENT_USER = "pyairtable-devkit-node-agent"
 _COREDNS_IMAGE = "docker.io/pyairtable/coredns:1"
 _USERS = {
     "kubelet": (f"system:node:{NODE_NAME}", ("system:nodes",)),
@@ -89,7 +90,7 @@ class Node:
         pair = plane.issue_server(NODE_NAME, [NODE_NAME, str(self.network.node)])
         write_private(self.layout.kubelet_certificate, pair.certificate)
         write_private(self.layout.kubelet_key, pair.key)
-        agent = plane.issue_client(_AGENT)
+        agent = plane.issue_client(_AGENT_USER)
         write_private(self.layout.agent_certificate, agent.certificate)
         write_private(self.layout.agent_key, agent.key)
         for component, (user, groups) in _USERS.items():
@@ -160,7 +161,9 @@ class Node:
         """Return what a new cluster gets before anything else."""
         return Template(_ADDONS.read_text()).substitute(
             kubelet_client=KUBELET_CLIENT,
-            agent=_AGENT,
+            agent=_AGENT_USER,
+            storage_class=STORAGE_CLASS,
+            provisioner=PROVISIONER,
             domain=configuration.CLUSTER_DOMAIN,
             coredns_image=_COREDNS_IMAGE,
             dns_address=self.network.dns_service,

@@ -1,28 +1,21 @@
-"""Enforces NetworkPolicies in a node: watches the API and replaces the rules of the packet filter when they change.
+"""Enforces NetworkPolicies in a node: replaces the rules of its packet filter when objects of the API change.
 
-    python -m pyairtable_devkit.cluster.node.policies FOLDER NETWORK_NUMBER SERVER
-
-It runs in the node. What the rules are is in policy_rules.py; why a pod waits for them in admit.py.
+What the rules are is in policy_rules.py; why a pod waits for them in admit.py.
 """
 
-import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-
-import httpx2
 
 from pyairtable_devkit.cluster.node.configuration import NodeLayout
 from pyairtable_devkit.cluster.node.mirror import Mirror
 from pyairtable_devkit.cluster.node.network import Network
 from pyairtable_devkit.cluster.node.policy_rules import Pod, World, pod_from, render
 
-_POLL_SECONDS = 0.02
 _AGAIN_SECONDS = 1.0
 _PODS, _NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
 _POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
+PATHS = (_PODS, _NAMESPACES, _POLICIES)
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -34,15 +27,12 @@ class Enforcer:
         self._asked: Mapping[str, str] = {}
         self._applied = ""
 
-    def run(self) -> None:
-        """Never return."""
-        while True:
-            asked = self._read_asked()
-            if self._mirror.is_complete() and (asked != self._asked or self._mirror.changed.is_set()):
-                self._mirror.changed.clear()
-                self._asked = asked
-                self._enforce()
-            time.sleep(_POLL_SECONDS)
+    def act(self, *, changed: bool) -> None:
+        """Do what is to be done: something has changed in the API, or a pod asks."""
+        asked = self._read_asked()
+        if changed or asked != self._asked:
+            self._asked = asked
+            self._enforce()
 
     def _enforce(self) -> None:
         """Apply the rules for what is known now, and tell the pods that wait for them."""
@@ -92,18 +82,3 @@ class Enforcer:
                 except FileNotFoundError:  # the pod has just ended
                     continue
         return found
-
-
-def main() -> None:
-    """Enforce until we are ended."""
-    layout, network, server = NodeLayout(Path(sys.argv[1])), Network(int(sys.argv[2])), sys.argv[3]
-    trust = ssl.create_default_context(cafile=str(layout.authority))
-    trust.load_cert_chain(layout.agent_certificate, layout.agent_key)
-    with httpx2.Client(base_url=server, verify=trust, trust_env=False, timeout=30) as api:
-        mirror = Mirror(api, (_PODS, _NAMESPACES, _POLICIES))
-        mirror.start()
-        Enforcer(mirror, network, layout).run()
-
-
-if __name__ == "__main__":
-    main()

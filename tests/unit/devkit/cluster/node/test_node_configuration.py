@@ -70,7 +70,7 @@ def test_whatever_is_written_lies_in_the_nodes_folder() -> None:
 
 def test_every_program_is_one_that_is_built_or_ours() -> None:
     for program in configuration.programs(LAYOUT, NETWORK, FOUND, "https://10.245.3.1:6443"):
-        assert program.argv[0].startswith("/programs/") or program.name == "policies"
+        assert program.argv[0].startswith("/programs/") or program.name == "node-agent"
 
 
 def test_what_a_new_cluster_gets_is_whole(tmp_path: Path) -> None:
