@@ -4,7 +4,6 @@ The layout is that of github.com/opencontainers/image-spec (image-layout.md): a 
 blobs named by their digests.
 """
 
-import gzip
 import hashlib
 import io
 import json
@@ -29,9 +28,8 @@ def write_archive(archive: Path, name: str, program: Path, *, user: int = _NOBOD
         "config": {"Entrypoint": [f"/{program.name}"], "User": f"{user}:{user}", "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
     }
-    packed = gzip.compress(layer, compresslevel=1, mtime=0)
-    blobs = {_digest(blob): blob for blob in (packed, _json(config))}
-    layers = [_described(packed, "layer.v1.tar+gzip")]
+    blobs = {_digest(blob): blob for blob in (layer, _json(config))}
+    layers = [_described(layer, "layer.v1.tar")]  # not packed: it is unpacked again at once
     manifest = _json({"schemaVersion": 2, "config": _described(_json(config), "config.v1+json"), "layers": layers})
     blobs[_digest(manifest)] = manifest
     entry = {**_described(manifest, "manifest.v1+json"), "annotations": dict.fromkeys(_NAME_ANNOTATIONS[:1], name)}

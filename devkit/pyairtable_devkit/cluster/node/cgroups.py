@@ -20,6 +20,8 @@ class CgroupError(RuntimeError):
 
 def hierarchies(root: Path = ROOT) -> Sequence[Path]:
     """Return the roots of the hierarchies: one with version 2, one for each controller with version 1."""
+    if not root.exists():  # another system than Linux
+        return []
     if (root / "cgroup.controllers").exists():
         return [root]
     return sorted(folder for folder in root.iterdir() if (folder / "cgroup.procs").exists() and not folder.is_symlink())

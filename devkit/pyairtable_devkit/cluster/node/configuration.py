@@ -125,7 +125,7 @@ def files(layout: NodeLayout, network: Network, found: Programs, cgroup: str) ->
         layout.configuration("kube-proxy"): yaml.safe_dump(kube_proxy(layout, network)),
         layout.cni / "10-pyairtable.conflist": json.dumps(cni(network), indent=2),
         # Nobody outside the cluster is asked for names: the node has no way to the Internet.
-        layout.resolv_conf: "search .\n",
+        layout.resolv_conf: "# no name server\n",
         layout.cni_programs / _ADMIT_NAME: f"#!/bin/sh\nexec {shlex.join(admit)}\n",
     }
 

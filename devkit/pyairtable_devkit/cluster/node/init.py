@@ -73,7 +73,9 @@ def start(program: dict[str, Any]) -> int:
     """Start a program in a process group of its own and return its process id."""
     log = (os.POSIX_SPAWN_OPEN, 1, program["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), log, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    return os.posix_spawn(program["argv"][0], program["argv"], program["env"], file_actions=files, setpgroup=0)
+    return os.posix_spawn(
+        program["argv"][0], program["argv"], program["env"], file_actions=files, setpgroup=0, setsigdef=[signal.SIGPIPE]
+    )
 
 
 def ended() -> list[tuple[int, int]]:

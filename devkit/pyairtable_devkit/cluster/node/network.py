@@ -5,11 +5,12 @@ this machine, and end with it. One pair of virtual interfaces joins the two; wit
 machine reach pods and services.
 """
 
+import json
 import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-_FIRST, _COUNT = 0, 200
+_COUNT = 200
 _NODE_INTERFACE = "eth0"
 
 
@@ -37,13 +38,18 @@ class Network:
         return IPv4Network(f"10.96.{self.number}.0/24")
 
     @property
+    def link(self) -> IPv4Network:
+        """The two ends of the cable."""
+        return IPv4Network(f"10.245.{self.number}.0/30")
+
+    @property
     def host(self) -> IPv4Address:
         """This machine, seen from the node: here the API server listens."""
-        return IPv4Address(f"10.245.{self.number}.1")
+        return self.link[1]
 
     @property
     def node(self) -> IPv4Address:
-        return IPv4Address(f"10.245.{self.number}.2")
+        return self.link[2]
 
     @property
     def api_service(self) -> IPv4Address:
@@ -57,23 +63,24 @@ class Network:
 
 def free_network() -> Network:
     """Return addresses that nothing on this machine uses; raises NetworkError if all are taken."""
-    addresses, routes = _ip("-4", "-o", "address", "show"), _ip("-4", "route", "show", "table", "all")
-    taken = f"{addresses}\n{routes}"
-    for number in range(_FIRST, _COUNT):
+    interfaces = {link["ifname"] for link in json.loads(_ip("-json", "link", "show"))}
+    routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all"))
+    taken = [IPv4Network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
+    for number in range(_COUNT):
         network = Network(number)
-        names = (network.interface, network.pods, network.services, network.host)
-        if not any(f" {name} " in taken or taken.startswith(f"{name} ") or f"\n{name} " in taken for name in names):
+        wanted = (network.pods, network.services, network.link)
+        if network.interface not in interfaces and not any(net.overlaps(used) for net in wanted for used in taken):
             return network
-    raise NetworkError(f"All of 10.244.{_FIRST}.0/24 to 10.244.{_COUNT - 1}.0/24 are in use on this machine")
+    raise NetworkError(f"All of 10.244.0.0/24 to 10.244.{_COUNT - 1}.0/24 are in use on this machine")
 
 
 def lay_cable(network: Network, pid: int) -> None:
     """Join this machine and the node whose network is that of a process; the cable ends with that network."""
     _ip("link", "add", network.interface, "type", "veth", "peer", "name", _NODE_INTERFACE, "netns", str(pid))
-    _ip("address", "add", f"{network.host}/30", "dev", network.interface)
+    _ip("address", "add", f"{network.host}/{network.link.prefixlen}", "dev", network.interface)
     _ip("link", "set", network.interface, "up")
     _inside(pid, "link", "set", "lo", "up")
-    _inside(pid, "address", "add", f"{network.node}/30", "dev", _NODE_INTERFACE)
+    _inside(pid, "address", "add", f"{network.node}/{network.link.prefixlen}", "dev", _NODE_INTERFACE)
     _inside(pid, "link", "set", _NODE_INTERFACE, "up")
     for reached in (network.pods, network.services):
         _ip("route", "add", str(reached), "via", str(network.node), "dev", network.interface)

@@ -38,7 +38,7 @@ _DNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 def require_commands(environment: Mapping[str, str], user: int) -> None:
     """Raise ProgramsError if this machine cannot have a node: commands are missing, or we are not root."""
     if user != 0:
-        raise ProgramsError("A node makes networks and mounts, which only root may: run the command with sudo")
+        raise ProgramsError("A node makes networks and mounts, which only root may: sudo -E env PATH=$PATH ...")
     if missing := missing_commands(environment):
         raise ProgramsError(
             f"A node needs commands that are not there: {', '.join(missing)}. `scripts/install-node-commands.sh` "
@@ -142,9 +142,7 @@ class Node:
 
     def _load_own_images(self) -> bool:
         """Return whether the node has the images of its own pods; containerd may not be there yet."""
-        try:
-            self._ctr("version")
-        except SandboxError:
+        if not self.sandbox.has(configuration.CONTAINERD_SOCKET):
             return False
         own = {"pause": configuration.PAUSE_IMAGE, "coredns": _COREDNS_IMAGE}
         for program, name in own.items():

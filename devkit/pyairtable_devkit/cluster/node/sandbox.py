@@ -100,6 +100,10 @@ class Sandbox:
                 return int(process.pid)
         raise SandboxError("The node does not run")
 
+    def has(self, path: Path) -> bool:
+        """Return whether there is such a path in the node."""
+        return Path(f"/proc/{self.pid}/root{path}").exists()
+
     @property
     def leader(self) -> int | None:
         """Our child above process 1, None when it does not run."""
