@@ -59,6 +59,14 @@ def status(data: DataOption = _DATA) -> None:
 
 
 @app.command()
+def restart_node(data: DataOption = _DATA) -> None:
+    """Cut the power of the node of `cluster up --node`, and switch it on again: its pods start anew."""
+    from pyairtable_devkit.cluster import launching
+
+    raise typer.Exit(launching.restart_node(data))
+
+
+@app.command()
 def kubeconfig(
     merge: Annotated[bool, typer.Option("--merge", help="Add the context to --into, until the cluster stops.")] = False,
     into: Annotated[Path, typer.Option(help="The kubeconfig that --merge changes.")] = Path("~/.kube/config"),

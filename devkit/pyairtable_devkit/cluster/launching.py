@@ -22,7 +22,7 @@ from pyairtable_devkit.cluster.kubeconfig import CONTEXT, KubeconfigError
 from pyairtable_devkit.cluster.node.cgroups import CgroupError
 from pyairtable_devkit.cluster.node.network import Network, NetworkError, free_network
 from pyairtable_devkit.cluster.node.node import describe_node, require_commands
-from pyairtable_devkit.cluster.node.sandbox import remove_traces
+from pyairtable_devkit.cluster.node.sandbox import PREPARED, remove_traces, switch_off
 from pyairtable_devkit.cluster.programs import CLIENTS, NODE_PROGRAMS, PROGRAMS, Programs, ProgramsError
 from pyairtable_devkit.cluster.record import Place, Record, of_this_process, read_record, write_record
 from pyairtable_devkit.cluster.system import ClusterPlan, cluster_parts
@@ -121,6 +121,24 @@ def down(data: Path) -> int:
         return 1
     tidy(place, record)
     show.line("Stopped: no process is left behind.")
+    return 0
+
+
+def restart_node(data: Path) -> int:
+    """Cut the power of a running cluster's node, and return when it has been switched on again; exit code 3: none."""
+    show, place = Show(Console()), Place(data.resolve())
+    record = read_record(place)
+    runs = record is not None and record.is_running() and record.node is not None
+    if record is None or not runs or not switch_off(psutil.Process(record.pid), place.node):
+        show.failed("No node of our own is running: `pyairtable-devkit cluster up --node` starts one")
+        return 3
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not (place.node / PREPARED).exists():
+        if time.monotonic() > deadline or not record.is_running():
+            show.failed(f"The node has not been started again; see {place.logs / 'node.log'}")
+            return 1
+        time.sleep(0.1)
+    show.line("The node has been switched off and on; its pods are starting again.")
     return 0
 
 

@@ -73,8 +73,8 @@ class NodeLayout:
 
     @property
     def policies(self) -> Path:
-        """Where admit.py and policies.py leave word for each other."""
-        return self.folder / "policies"
+        """Where admit.py and policies.py leave word for each other; empty after a start of the node."""
+        return Path("/run/pyairtable/policies")
 
     @property
     def agent_certificate(self) -> Path:
@@ -87,8 +87,7 @@ class NodeLayout:
     @property
     def folders(self) -> Sequence[Path]:
         """What must be there before the node's programs start."""
-        asked, granted = self.policies / "asked", self.policies / "granted"
-        return (self.etc, self.cni, self.cni_programs, self.kubelet, self.volumes, asked, granted)
+        return (self.etc, self.cni, self.cni_programs, self.kubelet, self.volumes)
 
     def kubeconfig(self, component: str) -> Path:
         return self.etc / f"{component}.kubeconfig"

@@ -29,7 +29,7 @@ def main() -> None:
         Path(cgroup, "cgroup.procs").write_text("0")  # whoever writes
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     prepare(folder)
-    (folder / "prepared").touch()
+    (folder / "prepared").touch()  # sandbox.PREPARED
     plan = folder / "programs.json"
     while not plan.exists():
         time.sleep(_POLL_SECONDS)

@@ -74,8 +74,14 @@ class Node:
         self._addons = False
 
     def begin(self) -> None:
-        """Start the sandbox; the API server can listen for the node once is_joined_to_us()."""
+        """Start the sandbox; the API server can listen for the node once is_prepared()."""
         self.sandbox.start()
+
+    def revive(self) -> None:
+        """Start the node again if it has ended, as after a power cut: with its images, volumes and pods to start."""
+        if self.sandbox.failure():
+            self.sandbox.boot()
+        self.sandbox.is_prepared()
 
     def is_prepared(self) -> bool:
         """Return whether the sandbox is there and joined to this machine's network."""

@@ -30,6 +30,8 @@ class SandboxPart:
     after: Sequence[str] = ()
     ports: Sequence[int] = ()
     node: Node | None = field(default=None, repr=False)
+    revives: bool = False
+    """Whether the node is started again when it ends, as a machine is that was switched off."""
 
     @property
     def pid(self) -> int | None:
@@ -49,9 +51,15 @@ class SandboxPart:
             raise PartFailedError(f"The node cannot be joined to this machine's network: {error}") from error
 
     def failure(self) -> str:
-        return self.node.failure() if self.node else ""
+        if self.node is None:
+            return ""
+        if self.revives:
+            self.node.revive()
+            return ""
+        return self.node.failure()
 
     def stop(self) -> None:
+        self.revives = False
         if self.node is not None:
             self.node.stop()
             self.node = None
@@ -74,7 +82,8 @@ class NodePart:
 
     def is_ready(self) -> bool:
         try:
-            return self.sandbox.node is not None and self.sandbox.node.advance()
+            self.sandbox.revives = self.sandbox.node is not None and self.sandbox.node.advance()
+            return self.sandbox.revives
         except _FAILURES as error:
             raise PartFailedError(f"The node does not get ready: {error}") from error
 

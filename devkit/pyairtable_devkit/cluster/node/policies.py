@@ -26,6 +26,8 @@ class Enforcer:
         self._mirror, self._network, self._layout = mirror, network, layout
         self._asked: Mapping[str, str] = {}
         self._applied = ""
+        for kind in ("asked", "granted"):
+            (layout.policies / kind).mkdir(parents=True, exist_ok=True)
 
     def act(self, *, changed: bool) -> None:
         """Do what is to be done: something has changed in the API, or a pod asks."""

@@ -23,6 +23,8 @@ from pyairtable_devkit.processes import Child
 
 _INIT = Path(__file__).with_name("init.py")
 _NAMESPACES = ("--pid", "--mount", "--net", "--ipc", "--uts")
+PREPARED = "prepared"
+"""The file that says that the node's file system is."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 """Where Debian has what a node needs; not every account's PATH names the folders of the administrator."""
 
@@ -57,9 +59,16 @@ class Sandbox:
         return cgroup_name(self.folder)
 
     def start(self) -> None:
-        """Start process 1; is_prepared() does the rest."""
+        """Start process 1 of a new node; is_prepared() does the rest."""
         remove_traces(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.boot()
+
+    def boot(self) -> None:
+        """Start process 1; it finds the files of the node that was there before, as after a power cut."""
+        (self.folder / PREPARED).unlink(missing_ok=True)
+        network.cut_cable(self.network)
+        self._joined = False
         cgroups.make(self.cgroup)
         argv = ["/usr/bin/unshare", *_NAMESPACES, "--fork", "--kill-child=SIGKILL", "--mount-proc"]
         argv += ["--propagation", "slave", "--"]  # what this machine unmounts is not held by the node
@@ -69,7 +78,7 @@ class Sandbox:
 
     def is_prepared(self) -> bool:
         """Return whether programs can be started; joins the node's network to ours as soon as that can be done."""
-        if not (self.folder / "prepared").exists():
+        if not (self.folder / PREPARED).exists():
             return False
         if not self._joined:
             network.lay_cable(self.network, self.pid)
@@ -131,9 +140,18 @@ class Sandbox:
         if self._child is not None:
             self._child.kill()
             self._child = None
-        self._joined = False
         network.cut_cable(self.network)
         remove_traces(self.folder)
+
+
+def switch_off(parent: psutil.Process, folder: Path) -> bool:
+    """Kill process 1 of the node that another process runs, as a power cut would; return whether there was one."""
+    leaders = [child for child in parent.children() if str(_INIT) in child.cmdline() and str(folder) in child.cmdline()]
+    first = [process for leader in leaders for process in leader.children()]
+    (folder / PREPARED).unlink(missing_ok=True)
+    for process in first:
+        process.kill()
+    return bool(first)
 
 
 def cgroup_name(folder: Path) -> str:
