@@ -125,7 +125,8 @@ class Sandbox:
             entered, env=self.environment, capture_output=True, text=True, check=False, timeout=seconds
         )
         if done.returncode != 0:
-            raise SandboxError(f"`{' '.join(map(str, argv))}` failed in the node: {done.stderr.strip()}")
+            said = f"{done.stdout}{done.stderr}".strip()
+            raise SandboxError(f"`{' '.join(map(str, argv))}` failed in the node: {said}")
         return done.stdout
 
     def failure(self) -> str:
