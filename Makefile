@@ -35,20 +35,29 @@ cluster: setup ## Start a Kubernetes cluster with the chart, the platform beside
 cluster-programs: setup ## Build etcd, Kubernetes and helm for it from their Go modules (once, ten minutes)
 	@$(BIN)/pyairtable-devkit cluster programs
 
+.PHONY: node-programs
+node-programs: setup ## Get what `cluster up --node` needs more, to run pods: Debian's runc and nftables, Go modules
+	@scripts/install-node-commands.sh
+	@$(BIN)/pyairtable-devkit cluster programs --node
+
+.PHONY: test-node
+test-node: setup node-programs ## Run pods in a node of our own on this machine (needs root; ARGS are pytest's)
+	@$(BIN)/pytest -m node tests/node $(ARGS)
+
 .PHONY: test
 test: setup test-deps ## Run every check that needs no account, key or cluster of yours (ARGS are pytest's)
 	@echo "All tests. Less: make test-fast, or make test ARGS=tests/unit/devkit"
 	@# More workers than cores: many tests wait for a time-out, a lease or a rate limit.
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not torture" $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not torture and not node" $(ARGS)
 
 .PHONY: torture
 torture: setup test-deps ## Run what `make test` leaves out: the rest of the exhaustive sweeps, 1,000 random transitions
-	@$(BIN)/pytest -n 2 --dist loadscope -m torture $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "torture and not node" $(ARGS)
 	@HISTORIES=70 $(BIN)/pytest --timeout 7200 tests/cluster/faults/test_histories.py
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take no more than a few seconds and need no browser or cluster
-	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance and not cluster" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance and not cluster and not node" $(ARGS)
 
 .PHONY: test-deps
 test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane

@@ -92,6 +92,8 @@ def linker_flags(program: Program, version: str) -> list[str]:
         major, minor, _ = version.removeprefix("v").split(".", 2)
         values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
         stamps = {f"{package}.{name}": value for package in _KUBERNETES_VERSION for name, value in values.items()}
+    elif program.tool == "containerd":
+        stamps = {"github.com/containerd/containerd/v2/version.Version": version}
     elif program.tool == "helm":
         stamps = {"helm.sh/helm/v4/internal/version.version": version}
     return ["-s", "-w", *(f"-X {name}={value}" for name, value in stamps.items())]

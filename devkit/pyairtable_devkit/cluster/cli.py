@@ -27,6 +27,7 @@ class Provider(StrEnum):
 @app.command()
 def up(
     bare: Annotated[bool, typer.Option("--bare", help="The control plane only.")] = False,
+    node: Annotated[bool, typer.Option("--node", help="A cluster in which pods run, without the platform.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready; `cluster down` stops it.")] = False,
     provider: Annotated[Provider, typer.Option(help="Who runs the control plane.")] = Provider.AUTO,
     data: DataOption = _DATA,
@@ -35,8 +36,10 @@ def up(
     """Start a cluster, the chart in it, and the platform beside it; stay up until Ctrl-C."""
     from pyairtable_devkit.cluster import launching
 
-    environment = dict(os.environ)
-    raise typer.Exit(launching.up(data, provider.value, port_offset, environment, bare=bare, detach=detach))
+    if bare and node:
+        raise typer.BadParameter("--bare is a cluster without a node: choose one of --bare and --node")
+    wish = launching.Wish(provider.value, port_offset, bare=bare, node=node)
+    raise typer.Exit(launching.up(data, wish, dict(os.environ), detach=detach))
 
 
 @app.command()
@@ -52,7 +55,15 @@ def status(data: DataOption = _DATA) -> None:
     """Tell what runs: exit code 0 if it is ready, 1 if it is starting, 3 if there is none."""
     from pyairtable_devkit.cluster import launching
 
-    raise typer.Exit(launching.status(data))
+    raise typer.Exit(launching.status(data, dict(os.environ)))
+
+
+@app.command()
+def restart_node(data: DataOption = _DATA) -> None:
+    """Cut the power of the node of `cluster up --node`, and switch it on again: its pods start anew."""
+    from pyairtable_devkit.cluster import launching
+
+    raise typer.Exit(launching.restart_node(data))
 
 
 @app.command()
@@ -68,8 +79,10 @@ def kubeconfig(
 
 
 @app.command()
-def programs() -> None:
+def programs(
+    node: Annotated[bool, typer.Option("--node", help="Those of a node as well: containers, DNS.")] = False,
+) -> None:
     """Find etcd, Kubernetes and helm, and build what is missing."""
     from pyairtable_devkit.cluster import launching
 
-    raise typer.Exit(launching.programs(dict(os.environ)))
+    raise typer.Exit(launching.programs(dict(os.environ), node=node))

@@ -18,6 +18,7 @@ from pyairtable_devkit.cluster.kubeconfig import (
     renamed,
     write_kubeconfig,
 )
+from pyairtable_devkit.cluster.node.network import Network
 from pyairtable_devkit.cluster.pki import write_private
 from pyairtable_devkit.cluster.programs import Programs
 from pyairtable_devkit.cluster.record import Place
@@ -36,13 +37,15 @@ class ControlPlanePart:
     place: Place
     port: int
     environment: Mapping[str, str] = field(repr=False)
+    network: Network | None = None
+    """That of the node, if there is one."""
     name: str = "control-plane"
     after: Sequence[str] = ()
     plane: ControlPlane | None = field(default=None, repr=False)
 
     @property
     def ports(self) -> Sequence[int]:
-        return (self.port,)
+        return () if self.network else (self.port,)  # with a node it listens on an address of its own
 
     @property
     def pid(self) -> int | None:
@@ -58,6 +61,7 @@ class ControlPlanePart:
             folder=self.place.plane,
             logs=self.place.logs,
             port=self.port,
+            network=self.network,
         )
         self.plane.begin()
 

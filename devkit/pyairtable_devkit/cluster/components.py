@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyairtable_devkit.cluster.node.network import Network
 from pyairtable_devkit.ports import LOOPBACK
 
 ISSUER = "https://kubernetes.default.svc"
@@ -88,8 +89,11 @@ def etcd(layout: Layout, ports: Ports) -> list[str]:
     )
 
 
-def api_server(layout: Layout, ports: Ports, *, audit: bool) -> list[str]:
-    """Return the options of the API server: RBAC, the admission plugins of a usual cluster, no open door."""
+def api_server(layout: Layout, ports: Ports, *, audit: bool, network: Network | None = None) -> list[str]:
+    """Return the options of the API server: RBAC, the admission plugins of a usual cluster, no open door.
+
+    With a node it listens where the node and its pods can reach it.
+    """
     options: dict[str, object] = {
         "etcd-servers": f"https://{LOOPBACK}:{ports.etcd}",
         "etcd-cafile": layout.certificate("etcd-ca"),
@@ -116,13 +120,46 @@ def api_server(layout: Layout, ports: Ports, *, audit: bool) -> list[str]:
         "max-mutating-requests-inflight": 400,
         "profiling": "false",
     }
+    if network is not None:
+        del options["endpoint-reconciler-type"]
+        options |= {
+            "bind-address": network.host,
+            "advertise-address": network.host,
+            "service-cluster-ip-range": network.services,
+            "kubelet-client-certificate": layout.certificate("kubelet-client"),
+            "kubelet-client-key": layout.key("kubelet-client"),
+            "kubelet-certificate-authority": layout.certificate("ca"),
+            "kubelet-preferred-address-types": "InternalIP",
+            **_aggregation(layout),
+        }
     if audit:
         options |= {"audit-policy-file": layout.audit_policy, "audit-log-path": layout.audit_log}
     return _options(options)
 
 
-def controller_manager(layout: Layout) -> list[str]:
+def _aggregation(layout: Layout) -> dict[str, object]:
+    """Return what lets API servers in pods answer for groups of their own (metrics.k8s.io)."""
+    return {
+        "requestheader-client-ca-file": layout.certificate("front-proxy-ca"),
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "proxy-client-cert-file": layout.certificate("front-proxy-client"),
+        "proxy-client-key-file": layout.key("front-proxy-client"),
+    }
+
+
+def controller_manager(layout: Layout, network: Network | None = None) -> list[str]:
     """Return the options of the controller manager: garbage collection, namespaces, quotas, service accounts ..."""
+    ranges: dict[str, object] = {"service-cluster-ip-range": _SERVICE_RANGE}
+    if network is not None:
+        ranges = {
+            "service-cluster-ip-range": network.services,
+            "allocate-node-cidrs": "true",
+            "cluster-cidr": network.pods,
+            "node-cidr-mask-size": network.pods.prefixlen,
+        }
     return _options(
         {
             "kubeconfig": layout.kubeconfigs / "controller-manager.yaml",
@@ -131,7 +168,7 @@ def controller_manager(layout: Layout) -> list[str]:
             "cluster-signing-cert-file": layout.certificate("ca"),
             "cluster-signing-key-file": layout.key("ca"),
             "use-service-account-credentials": "true",
-            "service-cluster-ip-range": _SERVICE_RANGE,
+            **ranges,
             "leader-elect": "false",
             "secure-port": 0,  # one port less; that it works shows in the ServiceAccounts it makes
             # The usual 20 calls a second of each controller would make a thousand new namespaces wait minutes for
@@ -141,6 +178,20 @@ def controller_manager(layout: Layout) -> list[str]:
             "concurrent-namespace-syncs": 20,  # usual: 10; a thousand namespaces are deleted after a benchmark
             "concurrent-serviceaccount-token-syncs": 10,
             "concurrent-resource-quota-syncs": 10,
+        }
+    )
+
+
+def scheduler(layout: Layout) -> list[str]:
+    """Return the options of the scheduler, which only a cluster with a node has."""
+    kubeconfig = layout.kubeconfigs / "scheduler.yaml"
+    return _options(
+        {
+            "kubeconfig": kubeconfig,
+            "authentication-kubeconfig": kubeconfig,
+            "authorization-kubeconfig": kubeconfig,
+            "leader-elect": "false",
+            "secure-port": 0,
         }
     )
 
@@ -176,9 +227,17 @@ def _options(options: Mapping[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
-def client_environment(inherited: Mapping[str, str], *, config: Path, caches: Path, search_path: str) -> dict[str, str]:
+def client_environment(
+    inherited: Mapping[str, str], *, config: Path, caches: Path, search_path: str, network: Network | None = None
+) -> dict[str, str]:
     """Return the environment for kubectl, helm and other clients: one kubeconfig, nothing kept in a home folder."""
-    spared: Sequence[str] = (inherited.get("no_proxy") or inherited.get("NO_PROXY") or "", LOOPBACK, "localhost")
+    nodes = [str(network.host)] if network else []
+    spared: Sequence[str] = (
+        inherited.get("no_proxy") or inherited.get("NO_PROXY") or "",
+        LOOPBACK,
+        "localhost",
+        *nodes,
+    )
     no_proxy = ",".join(filter(None, spared))
     return {
         **inherited,

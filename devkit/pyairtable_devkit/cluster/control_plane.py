@@ -1,10 +1,11 @@
-"""A Kubernetes control plane without nodes: etcd, kube-apiserver and kube-controller-manager on loopback ports.
+"""A Kubernetes control plane: etcd, kube-apiserver and kube-controller-manager on loopback ports.
 
     with ControlPlane.running(find_programs(...), environment=os.environ) as plane:
         plane.kubectl("get", "namespaces")
 
-Objects are stored, validated, admitted, collected and deleted as in any cluster; pods stay Pending. Everything lies
-below one folder, and close() (or the end of the block) stops the processes and removes it. The processes die with
+Objects are stored, validated, admitted, collected and deleted as in any cluster; pods stay Pending, unless the network
+of a node is given (see node/): then kube-scheduler runs as well, and the API server listens for the node. Everything
+lies below one folder, and close() (or the end of the block) stops the processes and removes it. The processes die with
 the thread that started them (see processes.py): start them in a fixture or in the main thread.
 """
 
@@ -27,16 +28,19 @@ import yaml
 from pyairtable_devkit.cluster import components
 from pyairtable_devkit.cluster.components import Layout, Ports
 from pyairtable_devkit.cluster.kubeconfig import Cluster, for_certificate, for_token, write_kubeconfig
-from pyairtable_devkit.cluster.pki import Authority, signing_keys, write_private
+from pyairtable_devkit.cluster.node.network import Network
+from pyairtable_devkit.cluster.pki import Authority, Pair, signing_keys, write_private
 from pyairtable_devkit.cluster.programs import Programs
 from pyairtable_devkit.ports import LOOPBACK, free_port
 from pyairtable_devkit.processes import Child
 
 START_SECONDS = 180.0  # generous: ten seconds on an idle machine
 _ADMIN = ("kubernetes-admin", ("system:masters",))
+KUBELET_CLIENT = "kube-apiserver-kubelet-client"
+"""Whom the kubelet sees calling when somebody asks for logs or exec; node/ gives him the right to."""
 _TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 _PAGE = 500
-COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 class ControlPlaneError(RuntimeError):
@@ -55,17 +59,19 @@ class ControlPlane:
         logs: Path | None = None,
         port: int = 0,
         audit: bool = False,
+        network: Network | None = None,
     ) -> None:
         """Lay out the folder (a temporary one unless given; it must be empty) and make the keys; start() starts it.
 
         The logs go into a folder of their own if one is given, and stay there. Port 0 takes a free one. With audit,
-        every request of others than the control plane's own parts is noted.
+        every request of others than the control plane's own parts is noted. With a network it serves a node.
         """
         if folder is not None and folder.exists() and any(folder.iterdir()):
             raise ControlPlaneError(f"{folder} is not empty: it may belong to a control plane that runs")
         self.programs = programs
         self._inherited = environment
         self._audit = audit
+        self.network = network
         folder = (folder or Path(tempfile.mkdtemp(prefix="pyairtable-cluster-"))).resolve()
         self.layout = Layout(folder, logs or folder / "logs")
         self.ports = Ports(*_three_ports(port))
@@ -94,7 +100,8 @@ class ControlPlane:
 
     @property
     def server_url(self) -> str:
-        return f"https://{LOOPBACK}:{self.ports.api_server}"
+        address = self.network.host if self.network else LOOPBACK
+        return f"https://{address}:{self.ports.api_server}"
 
     @property
     def ca_file(self) -> Path:
@@ -117,6 +124,7 @@ class ControlPlane:
             config=self.kubeconfig,
             caches=self.layout.folder / "caches",
             search_path=self.programs.search_path,
+            network=self.network,
         )
 
     def client(self, config: Path) -> httpx2.Client:
@@ -130,6 +138,14 @@ class ControlPlane:
             trust.load_cert_chain(pem)
             pem.unlink()
         return httpx2.Client(base_url=self.server_url, verify=trust, headers=headers, trust_env=False, timeout=60)
+
+    def issue_server(self, name: str, hosts: Sequence[str]) -> Pair:
+        """Return a certificate for a server of the cluster, signed by its authority."""
+        return self._authority.issue_server(name, hosts)
+
+    def issue_client(self, user: str, groups: Sequence[str] = ()) -> Pair:
+        """Return a certificate for a client of the cluster: a user in groups."""
+        return self._authority.issue_client(user, groups)
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a new kubeconfig of a user, who proves himself with a client certificate."""
@@ -184,12 +200,14 @@ class ControlPlane:
         """
         if "kube-apiserver" not in self._children:
             if self._etcd_answers():
-                self._spawn("kube-apiserver", components.api_server(self.layout, self.ports, audit=self._audit))
+                self._spawn("kube-apiserver", self._api_server_options())
             return False
         if not self._answers("/readyz"):
             return False
         if "kube-controller-manager" not in self._children:
-            self._spawn("kube-controller-manager", components.controller_manager(self.layout))
+            self._spawn("kube-controller-manager", components.controller_manager(self.layout, self.network))
+            if self.network is not None and "kube-scheduler" not in self._children:
+                self._spawn("kube-scheduler", components.scheduler(self.layout))
             return False
         return self._answers("/api/v1/namespaces/default/serviceaccounts/default")
 
@@ -279,7 +297,8 @@ class ControlPlane:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = self.layout.keys
         self._authority.pair.write(keys, "ca")
-        self._authority.issue_server("kube-apiserver", components.SERVER_HOSTS).write(keys, "api-server")
+        addresses = [str(self.network.host), str(self.network.api_service)] if self.network else []
+        self.issue_server("kube-apiserver", [*components.SERVER_HOSTS, *addresses]).write(keys, "api-server")
         write_private(self.layout.certificate("etcd-ca"), self._etcd_authority.pair.certificate)
         self._etcd_authority.issue_server("etcd", [LOOPBACK, "localhost"]).write(keys, "etcd")
         self._etcd_authority.issue_client("kube-apiserver").write(keys, "etcd-client")
@@ -291,6 +310,20 @@ class ControlPlane:
         for name, user, groups in (("admin", *_ADMIN), ("controller-manager", "system:kube-controller-manager", ())):
             document = for_certificate(self.cluster, self._authority.issue_client(user, groups))
             write_kubeconfig(self.layout.kubeconfigs / f"{name}.yaml", document)
+        if self.network is not None:
+            self._write_keys_for_node()
+
+    def _write_keys_for_node(self) -> None:
+        """Keys by which the API server calls the kubelet and API servers in pods."""
+        keys, front_proxy = self.layout.keys, Authority("pyairtable-devkit-front-proxy")
+        self._authority.issue_client(KUBELET_CLIENT).write(keys, "kubelet-client")
+        write_private(self.layout.certificate("front-proxy-ca"), front_proxy.pair.certificate)
+        front_proxy.issue_client("front-proxy-client").write(keys, "front-proxy-client")
+        document = for_certificate(self.cluster, self._authority.issue_client("system:kube-scheduler"))
+        write_kubeconfig(self.layout.kubeconfigs / "scheduler.yaml", document)
+
+    def _api_server_options(self) -> list[str]:
+        return components.api_server(self.layout, self.ports, audit=self._audit, network=self.network)
 
     def _write_kubeconfig(self, name: str, document: Mapping[str, Any]) -> Path:
         safe = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in name)

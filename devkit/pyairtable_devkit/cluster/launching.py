@@ -1,11 +1,13 @@
 """What `pyairtable-devkit cluster` does: up, down, status, kubeconfig."""
 
 import dataclasses
+import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,11 @@ from pyairtable_devkit.cluster import kubeconfig
 from pyairtable_devkit.cluster.build_show import BuildShow
 from pyairtable_devkit.cluster.building import build_missing
 from pyairtable_devkit.cluster.kubeconfig import CONTEXT, KubeconfigError
-from pyairtable_devkit.cluster.programs import CLIENTS, PROGRAMS, Programs, ProgramsError
+from pyairtable_devkit.cluster.node.cgroups import CgroupError
+from pyairtable_devkit.cluster.node.network import Network, NetworkError, free_network
+from pyairtable_devkit.cluster.node.node import describe_node, require_commands
+from pyairtable_devkit.cluster.node.sandbox import PREPARED, remove_traces, switch_off
+from pyairtable_devkit.cluster.programs import CLIENTS, NODE_PROGRAMS, PROGRAMS, Programs, ProgramsError
 from pyairtable_devkit.cluster.record import Place, Record, of_this_process, read_record, write_record
 from pyairtable_devkit.cluster.system import ClusterPlan, cluster_parts
 from pyairtable_devkit.demo.run import run
@@ -47,12 +53,12 @@ def choose_kind(provider: str, environment: Mapping[str, str]) -> str:
     return kind if works else ""
 
 
-def programs(environment: Mapping[str, str]) -> int:
-    """Build what is missing of all programs; return the exit code."""
+def programs(environment: Mapping[str, str], *, node: bool) -> int:
+    """Build what is missing of all programs, with node those of a node as well; return the exit code."""
     console = Console()
     try:
         with BuildShow(console) as show:
-            found = build_missing(environment, show)
+            found = build_missing(environment, show, [*PROGRAMS, *(NODE_PROGRAMS if node else ())])
     except ProgramsError as error:
         Show(console).failed(str(error))
         return 1
@@ -61,19 +67,39 @@ def programs(environment: Mapping[str, str]) -> int:
     return 0
 
 
-def up(data: Path, provider: str, port_offset: int, environment: Mapping[str, str], *, bare: bool, detach: bool) -> int:
+@dataclass(frozen=True)
+class Wish:
+    """What the options of `cluster up` say."""
+
+    provider: str
+    port_offset: int
+    bare: bool = False
+    node: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """The options that say this."""
+        flags = [option for option, given in (("--bare", self.bare), ("--node", self.node)) if given]
+        return ["--provider", self.provider, "--port-offset", str(self.port_offset), *flags]
+
+
+def up(data: Path, wish: Wish, environment: Mapping[str, str], *, detach: bool) -> int:
     """Start a cluster and stay until Ctrl-C, or leave it behind; return the exit code."""
     show = Show(Console())
     place = Place(data.resolve())
     try:
         refuse_second(place)
-        kind = choose_kind(provider, environment)
+        kind = choose_kind(wish.provider, environment)
+        ours = wish.node and not kind
+        if ours:
+            require_commands(environment, os.geteuid())
         with BuildShow(show.console) as building:
-            found = build_missing(environment, building, CLIENTS if kind else PROGRAMS)
+            needed = CLIENTS if kind else [*PROGRAMS, *(NODE_PROGRAMS if ours else ())]
+            found = build_missing(environment, building, needed)
         if detach:
-            return _detach(place, port_offset, show, bare=bare, provider="kind" if kind else "built")
-        return _stay(_plan(place, found, kind, port_offset, environment, bare=bare), show)
-    except (ClusterError, ProgramsError, PlanError, PartFailedError) as error:
+            return _detach(place, dataclasses.replace(wish, provider="kind" if kind else "built"), show)
+        return _stay(_plan(place, found, kind, wish, environment), show)
+    except (ClusterError, ProgramsError, PlanError, PartFailedError, NetworkError, CgroupError) as error:
         show.failed(str(error))
         return 1
 
@@ -98,7 +124,25 @@ def down(data: Path) -> int:
     return 0
 
 
-def status(data: Path) -> int:
+def restart_node(data: Path) -> int:
+    """Cut the power of a running cluster's node, and return when it has been switched on again; exit code 3: none."""
+    show, place = Show(Console()), Place(data.resolve())
+    record = read_record(place)
+    runs = record is not None and record.is_running() and record.node is not None
+    if record is None or not runs or not switch_off(psutil.Process(record.pid), place.node):
+        show.failed("No node of our own is running: `pyairtable-devkit cluster up --node` starts one")
+        return 3
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not (place.node / PREPARED).exists():
+        if time.monotonic() > deadline or not record.is_running():
+            show.failed(f"The node has not been started again; see {place.logs / 'node.log'}")
+            return 1
+        time.sleep(0.1)
+    show.line("The node has been switched off and on; its pods are starting again.")
+    return 0
+
+
+def status(data: Path, environment: Mapping[str, str]) -> int:
     """Print what runs; return 0 if a cluster is ready, 1 if it is starting, 3 if there is none."""
     show, place = Show(Console()), Place(data.resolve())
     record = read_record(place)
@@ -111,6 +155,8 @@ def status(data: Path) -> int:
         cluster = kubeconfig.cluster_of(kubeconfig.read_kubeconfig(place.kubeconfig))
         show.line(f"API server   {cluster.server}")
         show.line(f"kubeconfig   {place.kubeconfig} (context {CONTEXT})")
+        if record.node is not None:
+            show.line(f"node         {describe_node(place, Network(record.node), environment)}")
     show.line(f"logs         {place.logs}")
     return 0 if record.ready else 1
 
@@ -150,31 +196,34 @@ def tidy(place: Place, record: Record | None) -> bool:
     """Remove all but the logs, and our context from kubeconfigs; return whether there was anything."""
     for path in map(Path, record.merged if record else []):
         kubeconfig.change(path, partial(kubeconfig.without_ours, path=path, refuse=False))
+    node = remove_traces(place.node)
     there = [folder for folder in place.data if folder.exists()]
     for folder in there:
         shutil.rmtree(folder, ignore_errors=True)
     files = [path for path in (place.record, place.kubeconfig, place.folder / "kind-config.yaml") if path.exists()]
     for path in files:
         path.unlink(missing_ok=True)
-    return bool(there or files)
+    return bool(node or there or files)
 
 
-def _plan(
-    place: Place, found: Programs, kind: str, port_offset: int, environment: Mapping[str, str], *, bare: bool
-) -> ClusterPlan:
+def _plan(place: Place, found: Programs, kind: str, wish: Wish, environment: Mapping[str, str]) -> ClusterPlan:
     if environment.get("ENVIRONMENT", "development") != "development":
         raise PlanError("This is for development: it does not run with ENVIRONMENT=" + environment["ENVIRONMENT"])
-    upstreams = topology.choose_upstreams(environment, port_offset)
+    upstreams = topology.choose_upstreams(environment, wish.port_offset)
     secrets = topology.own_secrets(place.folder, environment)
-    plan = topology.Plan(place.folder, place.folder, upstreams, environment, port_offset, secrets=secrets)
-    return ClusterPlan(place, found, plan, bare=bare, kind=kind, environment=environment)
+    plan = topology.Plan(place.folder, place.folder, upstreams, environment, wish.port_offset, secrets=secrets)
+    network = free_network() if wish.node and not kind else None
+    return ClusterPlan(
+        place, found, plan, bare=wish.bare, node=wish.node, network=network, kind=kind, environment=environment
+    )
 
 
 def _stay(wanted: ClusterPlan, show: Show) -> int:
     """Run the cluster in this process until it is told to stop."""
     place = wanted.place
     provider = "kind" if wanted.kind else "built control plane"
-    record = of_this_process(provider, bare=wanted.bare, port_offset=wanted.plan.port_offset)
+    number = wanted.network.number if wanted.network else None
+    record = of_this_process(provider, bare=wanted.bare, port_offset=wanted.plan.port_offset, node=number)
     write_record(place, record)
     show.line(f"Kubernetes: {provider}. It ends with this command, and its data with it.")
 
@@ -195,7 +244,13 @@ def _say_how(wanted: ClusterPlan, show: Show) -> None:
     show.line(f"  export KUBECONFIG={wanted.place.kubeconfig}")
     if shutil.which("kubectl", path=wanted.environment.get("PATH", "")) is None:
         show.line(f"  export PATH={wanted.programs['kubectl'].parent}:$PATH")
-    if wanted.bare:
+    if wanted.node:
+        show.line("  kubectl get nodes,pods -A")
+        show.line("  helm install pyairtable charts/pyairtable -n pyairtable-system --create-namespace --wait \\")
+        show.line(
+            "    -f charts/pyairtable/values-demo.yaml   # its images: `make images` before the cluster is started"
+        )
+    elif wanted.bare:
         show.line("  kubectl get namespaces")
     else:
         show.line("  kubectl apply -f examples/acme/")
@@ -208,12 +263,11 @@ def _say_how(wanted: ClusterPlan, show: Show) -> None:
     show.line("The cluster stays up. Ctrl-C, or `pyairtable-devkit cluster down` elsewhere, stops it.")
 
 
-def _detach(place: Place, port_offset: int, show: Show, *, bare: bool, provider: str) -> int:
+def _detach(place: Place, wish: Wish, show: Show) -> int:
     """Start the same command in a session of its own and wait until the cluster is ready."""
     log_path = place.logs / "up.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    options = ["--data", str(place.folder), "--port-offset", str(port_offset), "--provider", provider]
-    argv = [program("pyairtable-devkit"), "cluster", "up", *options, *(["--bare"] if bare else [])]
+    argv = [program("pyairtable-devkit"), "cluster", "up", "--data", str(place.folder), *wish.options]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -30,6 +30,7 @@ class Program:
     """Go module whose version is the program's."""
     package: str
     version_command: Sequence[str] = ("--version",)
+    """Empty for what cannot be asked, and is therefore not looked for on PATH."""
 
 
 _KUBERNETES = "k8s.io/kubernetes"
@@ -41,6 +42,22 @@ PROGRAMS = (
     Program("helm", "helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm", ("version", "--short")),
 )
 
+_CONTAINERD, _CNI = "github.com/containerd/containerd/v2", "github.com/containernetworking/plugins"
+NODE_PROGRAMS = (
+    Program("kube-scheduler", "kubernetes", _KUBERNETES, f"{_KUBERNETES}/cmd/kube-scheduler"),
+    Program("kubelet", "kubernetes", _KUBERNETES, f"{_KUBERNETES}/cmd/kubelet"),
+    Program("kube-proxy", "kubernetes", _KUBERNETES, f"{_KUBERNETES}/cmd/kube-proxy"),
+    Program("containerd", "containerd", _CONTAINERD, f"{_CONTAINERD}/cmd/containerd", ()),
+    Program("containerd-shim-runc-v2", "containerd", _CONTAINERD, f"{_CONTAINERD}/cmd/containerd-shim-runc-v2", ()),
+    Program("ctr", "containerd", _CONTAINERD, f"{_CONTAINERD}/cmd/ctr", ()),
+    Program("host-local", "cni", _CNI, f"{_CNI}/plugins/ipam/host-local", ()),
+    Program("loopback", "cni", _CNI, f"{_CNI}/plugins/main/loopback", ()),
+    Program("ptp", "cni", _CNI, f"{_CNI}/plugins/main/ptp", ()),
+    Program("portmap", "cni", _CNI, f"{_CNI}/plugins/meta/portmap", ()),
+    Program("coredns", "coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", ()),
+    Program("pause", "pause", "pyairtable.dev/tools/pause", "pyairtable.dev/tools/pause", ()),
+)
+"""What a node needs beside those of the control plane."""
 
 CLIENTS = tuple(program for program in PROGRAMS if program.name in ("kubectl", "helm"))
 """Those that are needed although somebody else runs the control plane."""
@@ -98,7 +115,7 @@ def find(program: Program, environment: Mapping[str, str], tools: Path = TOOLS) 
     cached = cache_folder(program, environment, tools) / program.name
     if cached.exists():
         return cached
-    on_path = shutil.which(program.name, path=environment.get("PATH", ""))
+    on_path = shutil.which(program.name, path=environment.get("PATH", "")) if program.version_command else None
     if on_path and fits(_version_of(program, Path(on_path)), wanted):
         return Path(on_path)
     return None
@@ -118,7 +135,9 @@ def pinned_version(program: Program, tools: Path = TOOLS) -> str:
     manifest = tools / program.tool / "go.mod"
     if not manifest.exists():
         raise ProgramsError(f"There is no {manifest}: the cluster's programs come with a checkout of the repository")
-    found = re.search(rf"^\s*(?:require )?{re.escape(program.module)} (v\S+)", manifest.read_text(), re.MULTILINE)
+    # A program of our own has its version behind the name of its module.
+    line = rf"^\s*(?:require |module )?{re.escape(program.module)} (?:// )?(v\S+)"
+    found = re.search(line, manifest.read_text(), re.MULTILINE)
     if found is None:
         raise ProgramsError(f"{manifest} does not require {program.module}")
     return found[1]

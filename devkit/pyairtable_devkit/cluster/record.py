@@ -37,6 +37,11 @@ class Place:
         return self.folder / "control-plane"
 
     @property
+    def node(self) -> Path:
+        """All that the node keeps: containers, images, volumes; gone when it stops."""
+        return self.folder / "node"
+
+    @property
     def identities(self) -> Path:
         """Kubeconfigs of the platform's ServiceAccounts; gone when it stops."""
         return self.folder / "identities"
@@ -68,6 +73,8 @@ class Record:
     bare: bool
     port_offset: int
     ready: bool = False
+    node: int | None = None
+    """The number of the node's network; None without a node, and with kind's."""
     merged: list[str] = field(default_factory=list)
     """Kubeconfig files of the user's that our context was merged into."""
 
@@ -81,9 +88,9 @@ class Record:
         return abs(began - self.started) < _START_SLACK_SECONDS and "cluster" in words and "up" in words
 
 
-def of_this_process(provider: str, *, bare: bool, port_offset: int) -> Record:
+def of_this_process(provider: str, *, bare: bool, port_offset: int, node: int | None = None) -> Record:
     """Return the record of the cluster that this process is about to run."""
-    return Record(os.getpid(), float(psutil.Process().create_time()), provider, bare, port_offset)
+    return Record(os.getpid(), float(psutil.Process().create_time()), provider, bare, port_offset, node=node)
 
 
 def write_record(place: Place, record: Record) -> None:

@@ -20,6 +20,9 @@ from pyairtable_devkit.cluster.cluster_parts import (
     kind_configuration,
 )
 from pyairtable_devkit.cluster.components import client_environment
+from pyairtable_devkit.cluster.node.network import Network
+from pyairtable_devkit.cluster.node.node import API_SERVER_PORT as NODE_API_SERVER_PORT
+from pyairtable_devkit.cluster.node.node_parts import ImagesPart, NodePart, SandboxPart, load_into, load_into_kind
 from pyairtable_devkit.cluster.programs import TOOLS, Programs
 from pyairtable_devkit.cluster.record import Place
 from pyairtable_devkit.parts import Part, ProcessPart, program
@@ -47,10 +50,19 @@ class ClusterPlan:
     programs: Programs
     plan: Plan
     bare: bool = False
+    node: bool = False
+    """A cluster in which pods run, and nothing beside it."""
+    network: Network | None = None
+    """That of the node, if it is ours."""
     kind: str = ""
     """Path of the kind command, to use it; empty for our own control plane."""
     repository: Path = REPOSITORY
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def images(self) -> Path:
+        """Where `make images` leaves its archives."""
+        return self.repository / ".devkit" / "images"
 
     @property
     def mailbox(self) -> str:
@@ -65,12 +77,18 @@ class ClusterPlan:
             config=self.place.kubeconfig,
             caches=self.place.caches,
             search_path=self.programs.search_path,
+            network=self.network,
         )
 
 
 def cluster_parts(wanted: ClusterPlan) -> list[Part]:
     """Return all parts in the order of their start."""
+    if wanted.network is not None:
+        return _with_node(wanted, wanted.network)
     cluster = _kind(wanted) if wanted.kind else _control_plane(wanted)
+    if wanted.node:
+        images = load_into_kind(wanted.kind, wanted.environment)
+        return [cluster, ImagesPart(wanted.images, images, after=(cluster.name,))]
     if wanted.bare:
         return [cluster]
     # The cluster comes late in the list, so that it starts while the databases and emulators do.
@@ -84,12 +102,23 @@ def _control_plane(wanted: ClusterPlan) -> ControlPlanePart:
     return ControlPlanePart(wanted.programs, wanted.place, port, wanted.environment)
 
 
+def _with_node(wanted: ClusterPlan, network: Network) -> list[Part]:
+    sandbox = SandboxPart(wanted.programs, wanted.place, network)
+    plane = ControlPlanePart(
+        wanted.programs, wanted.place, NODE_API_SERVER_PORT, wanted.environment, network, after=(sandbox.name,)
+    )
+    node = NodePart(sandbox, plane, after=(plane.name,))
+    return [sandbox, plane, node, ImagesPart(wanted.images, load_into(sandbox), after=(node.name,))]
+
+
 def _kind(wanted: ClusterPlan) -> KindPart:
     configuration = wanted.place.folder / "kind-config.yaml"
     configuration.parent.mkdir(parents=True, exist_ok=True)
     written = (wanted.repository / "kind-config.yaml").read_text()
     port, offset = wanted.plan.port(API_SERVER_PORT), wanted.plan.port_offset
-    configuration.write_text(kind_configuration(written, api_port=port, port_offset=offset, mappings=wanted.bare))
+    configuration.write_text(
+        kind_configuration(written, api_port=port, port_offset=offset, mappings=wanted.bare or wanted.node)
+    )
     create = ["create", "cluster", "--name", KIND_CLUSTER, "--config", str(configuration), "--wait", "180s"]
     return KindPart(
         name="kind",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyairtable_devkit.cluster.building import Progress, build, build_missing, go_arguments, linker_flags
-from pyairtable_devkit.cluster.programs import PROGRAMS, ProgramsError, cache_folder
+from pyairtable_devkit.cluster.programs import NODE_PROGRAMS, PROGRAMS, ProgramsError, cache_folder
 
 ETCD, APISERVER = PROGRAMS[0], PROGRAMS[1]
 Put = Callable[[str, str], Path]
@@ -99,4 +99,6 @@ def test_versions_are_stamped_where_programs_look_for_them() -> None:
     assert "-X k8s.io/component-base/version.gitMinor=36" in flags
     helm = next(program for program in PROGRAMS if program.name == "helm")
     assert "-X helm.sh/helm/v4/internal/version.version=v4.3.1" in linker_flags(helm, "v4.3.1")
+    containerd = next(program for program in NODE_PROGRAMS if program.name == "containerd")
+    assert "-X github.com/containerd/containerd/v2/version.Version=v2.4.2" in linker_flags(containerd, "v2.4.2")
     assert linker_flags(ETCD, "v3.7.3") == ["-s", "-w"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pyairtable_devkit.cluster.programs import (
+    NODE_PROGRAMS,
     PROGRAMS,
     TOOLS,
     MissingProgramsError,
@@ -18,6 +19,7 @@ from pyairtable_devkit.cluster.programs import (
 )
 
 APISERVER = next(program for program in PROGRAMS if program.name == "kube-apiserver")
+PAUSE = next(program for program in NODE_PROGRAMS if program.name == "pause")
 Put = Callable[[str, str], Path]
 
 
@@ -38,7 +40,22 @@ def test_versions_are_those_of_the_go_modules(tools: Path) -> None:
 
 
 def test_the_repository_pins_every_program() -> None:
-    assert all(pinned_version(program, TOOLS).startswith("v") for program in PROGRAMS)
+    assert all(pinned_version(program, TOOLS).startswith("v") for program in (*PROGRAMS, *NODE_PROGRAMS))
+
+
+def test_a_program_of_our_own_has_its_version_behind_its_modules_name(tools: Path) -> None:
+    (tools / "pause").mkdir()
+    (tools / "pause" / "go.mod").write_text("module pyairtable.dev/tools/pause // v1.2.3\n\ngo 1.26.0\n")
+    assert pinned_version(PAUSE, tools) == "v1.2.3"
+
+
+def test_what_cannot_say_its_version_is_not_taken_from_the_path(
+    environment: dict[str, str], tools: Path, put_script: Put
+) -> None:
+    (tools / "pause").mkdir()
+    (tools / "pause" / "go.mod").write_text("module pyairtable.dev/tools/pause // v1.2.3\n")
+    put_script("bin/pause", "echo v1.2.3")
+    assert find(PAUSE, environment, tools) is None
 
 
 def test_without_a_checkout_the_error_says_so(tmp_path: Path) -> None:

@@ -70,6 +70,6 @@ def test_a_second_cluster_in_the_same_folder_is_refused(tmp_path: Path, sleeper:
 
 
 def test_without_a_cluster_status_and_kubeconfig_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert launching.status(tmp_path) == 3
+    assert launching.status(tmp_path, {}) == 3
     assert launching.tell_kubeconfig(tmp_path, None) == 3
     assert capsys.readouterr().out.count("No cluster is running") == 2

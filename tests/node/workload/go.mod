@@ -1,0 +1,3 @@
+module pyairtable.dev/tests/workload
+
+go 1.26.0
