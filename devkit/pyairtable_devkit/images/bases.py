@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,15 +128,25 @@ def _bootstrap_both(engine: Engine, base: str, environment: Mapping[str, str]) -
             f"{base} is not in the engine's store, its registry does not answer, and mmdebstrap, which would make it "
             "from Debian packages, is not there: scripts/install-image-tools.sh mmdebstrap installs it"
         )
-    for name, for_building in ((base, False), (build_base_of(base), True)):
-        with tempfile.TemporaryDirectory(prefix="pyairtable-base-") as folder:
-            layer, archive = Path(folder) / "layer.tar", Path(folder) / "base.tar"
-            _bootstrap(bootstrap_command(suite, layer, for_building=for_building), environment)
-            write_base(layer, base_config(suite), name, archive)
-            if ask(engine.load(archive), timeout=_PULL_SECONDS) is None:
-                raise ImagesError(
-                    f"{engine.name} does not take the bootstrapped {name}: {' '.join(engine.load(archive))}"
-                )
+    with ThreadPoolExecutor() as both:
+        made = [
+            both.submit(_bootstrap_one, engine, name, suite, environment, for_building=name != base)
+            for name in (base, build_base_of(base))
+        ]
+    for one in made:
+        one.result()
+
+
+def _bootstrap_one(
+    engine: Engine, name: str, suite: str, environment: Mapping[str, str], *, for_building: bool
+) -> None:
+    """Make a base image from packages and hand it to the engine."""
+    with tempfile.TemporaryDirectory(prefix="pyairtable-base-") as folder:
+        layer, archive = Path(folder) / "layer.tar", Path(folder) / "base.tar"
+        _bootstrap(bootstrap_command(suite, layer, for_building=for_building), environment)
+        write_base(layer, base_config(suite), name, archive)
+        if ask(engine.load(archive), timeout=_PULL_SECONDS) is None:
+            raise ImagesError(f"{engine.name} does not take the bootstrapped {name}: {' '.join(engine.load(archive))}")
 
 
 def _bootstrap(command: list[str], environment: Mapping[str, str]) -> None:

@@ -51,11 +51,10 @@ def build(folder: Path, choice: Choice, environment: Mapping[str, str]) -> int:
         )
         for image in wanted:
             _build_shown(folder, image, engine, found, choice, environment, show)
+            write_list(folder)
     except (ImagesError, ArchiveError) as error:
         show.failed(str(error))
         return 1
-    finally:
-        write_list(folder)
     return 0
 
 
@@ -84,8 +83,6 @@ def sbom_path(folder: Path, name: str) -> Path:
 
 def write_list(folder: Path) -> None:
     """Write images.txt, reference and digest of each archive that is there."""
-    if not folder.exists():
-        return
     there = [path for image in plan.images() if (path := archive_path(folder, image.name)).exists()]
     lines = [f"{found.reference} {found.digest}\n" for found in map(archives.read, there)]
     (folder / "images.txt").write_text("".join(lines))
