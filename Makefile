@@ -40,7 +40,7 @@ images: setup ## Build the container images into .devkit/images, with docker, po
 .PHONY: test-images
 test-images: setup ## Build the images twice from nothing, compare, and start each as its users would
 	@scripts/install-image-tools.sh
-	@scripts/install-image-tools.sh crun
+	@scripts/install-image-tools.sh runc
 	@$(BIN)/pytest -m images $(ARGS) tests/images
 
 .PHONY: test

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what builds the images where no container engine answers: Debian's buildah, and mmdebstrap, which makes the base
-# image where no registry answers either. `install-image-tools.sh crun` installs what the images' tests start them with.
+# image where no registry answers either. `install-image-tools.sh runc` installs what the images' tests start them with.
 set -euo pipefail
 
 wanted=("$@")

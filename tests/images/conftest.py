@@ -44,7 +44,7 @@ def build(folder: Path, choice: building.Choice) -> Mapping[str, Archive]:
 def unpacked(built: Mapping[str, Archive], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Unpacked]:
     """The root file system of each image."""
     assert os.geteuid() == 0, "files of an image belong to root: these tests unpack them as root"
-    assert shutil.which("crun"), "crun starts the containers: scripts/install-image-tools.sh crun"
+    assert shutil.which("runc"), "runc starts the containers: scripts/install-image-tools.sh runc"
     folder = tmp_path_factory.mktemp("images")
     return {name: unpack(archive, folder / name) for name, archive in built.items()}
 

@@ -1,4 +1,4 @@
-"""Starts what is in an image archive as a node would: crun, read-only root, no capability, the image's own account.
+"""Starts what is in an image archive as a node would: runc, read-only root, no capability, the image's own account.
 
 No engine and no store: what is started is what the archive holds.
 """
@@ -72,10 +72,9 @@ class Container:
         config = self._configuration(arguments, environment or {})
         (self._bundle / "config.json").write_text(json.dumps(config))
         self._output = self._bundle / "output"
-        crun = shutil.which("crun") or "crun"
+        self._name = f"pyairtable-{self._bundle.name}"
         with self._output.open("wb") as output:
-            # Without cgroups: a machine in a container has none to give away.
-            command = [crun, "--cgroup-manager=disabled", "run", "--bundle", str(self._bundle), self._bundle.name]
+            command = ["runc", "run", "--bundle", str(self._bundle), self._name]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -101,11 +100,11 @@ class Container:
     def stop(self, seconds: float = 60) -> int:
         """Ask it to end as a node does; returns its exit code."""
         if self.running:
-            self._process.send_signal(signal.SIGTERM)  # crun hands it on
+            self._process.send_signal(signal.SIGTERM)  # runc hands it on
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            subprocess.run(["runc", "delete", "--force", self._name], check=False, capture_output=True)
             return self._process.wait(10)
 
     def _configuration(self, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
