@@ -85,8 +85,9 @@ def bootstrap_command(suite: str, output: Path, *, for_building: bool) -> list[s
     """Return the command that makes a root file system from Debian packages."""
     packages = _BUILD_PACKAGES if for_building else _PACKAGES
     return [
-        *("mmdebstrap", "--quiet", "--variant=essential", "--skip=output/dev", f"--include={','.join(packages)}"),
+        *("mmdebstrap", "--quiet", "--variant=essential", "--skip=output/mknod", f"--include={','.join(packages)}"),
         *(f"--hook-dir={_MERGED}", f"--setup-hook={_PIN}"),
+        "--dpkgopt=force-unsafe-io",  # what a power cut leaves half-made is thrown away
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         *(f"--dpkgopt=path-include={pattern}" for pattern in _KEPT),
         *(f"--customize-hook={command}" for command in _TIDY),
