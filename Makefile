@@ -44,11 +44,22 @@ node-programs: setup ## Get what `cluster up --node` needs more, to run pods: De
 test-node: setup node-programs ## Run pods in a node of our own on this machine (needs root; ARGS are pytest's)
 	@$(BIN)/pytest -m node tests/node $(ARGS)
 
+.PHONY: images
+images: setup ## Build the container images into .devkit/images, with docker, podman or buildah (ARGS=--help)
+	@scripts/install-image-tools.sh
+	@$(BIN)/pyairtable-devkit images build $(ARGS)
+
+.PHONY: test-images
+test-images: setup ## Build the images twice from nothing, compare, and start each as its users would
+	@scripts/install-image-tools.sh
+	@scripts/install-image-tools.sh runc
+	@$(BIN)/pytest -m images $(ARGS) tests/images
+
 .PHONY: test
 test: setup test-deps ## Run every check that needs no account, key or cluster of yours (ARGS are pytest's)
 	@echo "All tests. Less: make test-fast, or make test ARGS=tests/unit/devkit"
 	@# More workers than cores: many tests wait for a time-out, a lease or a rate limit.
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not torture and not node" $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not torture and not node and not images" $(ARGS)
 
 .PHONY: torture
 torture: setup test-deps ## Run what `make test` leaves out: the rest of the exhaustive sweeps, 1,000 random transitions
@@ -57,7 +68,7 @@ torture: setup test-deps ## Run what `make test` leaves out: the rest of the exh
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that take no more than a few seconds and need no browser or cluster
-	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance and not cluster and not node" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not browser and not conformance and not cluster and not node and not images" $(ARGS)
 
 .PHONY: test-deps
 test-deps: setup ## Get what tests need beside Python: Chromium, and the programs of a Kubernetes control plane
@@ -91,6 +102,12 @@ docs: setup ## Write the pages that are made from code: settings, errors, the ch
 lock: setup ## Resolve the dependencies anew and write the hashed lock
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --no-emit-workspace --all-packages --all-groups --no-header -o requirements.txt
+	@for part in services:platform operator:operator devkit:devkit; do \
+		$(BIN)/uv export --quiet --frozen --no-emit-workspace --no-dev --no-header \
+			--package "pyairtable-$${part#*:}" -o "$${part%:*}/requirements.txt" || exit 1; \
+	done
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
+		-c requirements.txt scripts/image/requirements.in -o scripts/image/requirements.txt
 
 .PHONY: bench
 bench: setup ## Measure, print and store the figures in docs/benchmarks/

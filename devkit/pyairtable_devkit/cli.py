@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pyairtable_devkit.cluster.cli import app as cluster
+from pyairtable_devkit.images.cli import app as images
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +21,7 @@ app = typer.Typer(
     help="For development: emulators of Airtable and Gemini, embedded databases, the whole system on one machine.",
 )
 app.add_typer(cluster, name="cluster")
+app.add_typer(images, name="images")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # --help included
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder for databases and logs.")]

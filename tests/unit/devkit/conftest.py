@@ -1,9 +1,10 @@
-"""A tiny HTTP server that plays the platform's services."""
+"""A tiny HTTP server that plays the platform's services, and scripts that play programs."""
 
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from unit.devkit.support import TinyServer
@@ -26,6 +27,20 @@ def start_server() -> Iterator[Callable[[], TinyServer]]:
     for server in running:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def put_script(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write an executable shell script to FOLDER/NAME below tmp_path."""
+
+    def put(name: str, body: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        return path
+
+    return put
 
 
 def _handler(tiny: TinyServer) -> type[BaseHTTPRequestHandler]:

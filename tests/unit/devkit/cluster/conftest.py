@@ -1,6 +1,5 @@
-"""A tools folder and programs that only say their version."""
+"""A tools folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,17 +20,3 @@ def tools(tmp_path: Path) -> Path:
         text = f"module x\n\ngo 1.26.0\n\nrequire (\n\texample.org/k8s.io/kubernetes v9.9.9\n\t{line} // indirect\n)\n"
         (folder / "go.mod").write_text(text)
     return tmp_path / "tools"
-
-
-@pytest.fixture
-def put_script(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Write an executable shell script to FOLDER/NAME below tmp_path."""
-
-    def put(name: str, body: str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{body}\n")
-        path.chmod(0o755)
-        return path
-
-    return put
