@@ -4,7 +4,7 @@
 #   dependencies LOCK            the locked packages, hashes checked, into /opt/pyairtable
 #   distributions IMAGE FOLDER.. distributions of this repository, with the image's list of parts, into /out
 set -eu
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 PIP_CACHE_DIR=/var/cache/pip
 # Of Debian, or of the building machine when it hands on its own (make images does).
 export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 export PYTHONHASHSEED=0 # else the order of constant sets in bytecode changes from build to build

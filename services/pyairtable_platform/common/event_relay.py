@@ -112,7 +112,7 @@ class Relay:
                 is_away = False
             except Unavailable as error:
                 if not is_away:
-                    log.warning("events wait", extra={"area": self._area, "cause": str(error)})
+                    log.warning("events wait", extra={"area": self._area, "cause": error.message})
                 is_away, published = True, 0
             rounds += 1
             if published < BATCH:
